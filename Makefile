@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets.  To override: CC, CFLAGS, BUILD, SAN, WERROR=1,
+# PREFIX, DESTDIR, V=1.
+
+VERSION := 0.1.0
+SOVER   := 0
+
+CC      ?= cc
+BUILD   ?= build/debug
+CFLAGS  ?= -O2 -g
+SAN     ?=
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+Q       := $(if $(V),,@)
+
+DEPS     := libevent_core libevent_pthreads libssl libcrypto libsodium libprotobuf-c
+CLI_DEPS := jansson
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+        -Wmissing-prototypes -Wundef -Wvla -Wswitch-enum -Wformat=2 \
+        -Wpointer-arith -Wcast-align -Wwrite-strings $(if $(WERROR),-Werror)
+CPPFLAGS_ALL = -D_GNU_SOURCE -DHT_VERSION='"$(VERSION)"' -Iinclude -I. \
+        -isystem $(BUILD) $(shell pkg-config --cflags $(DEPS) $(CLI_DEPS) 2>/dev/null)
+BASE  = -std=c17 -fPIC -fvisibility=hidden -pthread -MMD -MP $(CPPFLAGS_ALL) \
+        $(SAN) $(CFLAGS)
+LIBS  = $(shell pkg-config --libs $(DEPS) 2>/dev/null) -pthread -lm
+CLI_LIBS = $(shell pkg-config --libs $(CLI_DEPS) 2>/dev/null) -ldl
+
+# The layers, lowest first.
+LAYERS := base actor proto typed session cluster node
+
+PROTOS   := proto/hardtack_wire.proto include/hardtack/hardtack.proto
+PB_LIB   := $(BUILD)/proto/hardtack_wire.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
+PB_EX    := $(patsubst %.proto,$(BUILD)/%.pb-c.c,$(wildcard proto/admin/*.proto examples/*/*.proto bench/*.proto tests/*/*.proto))
+PB_ALL   := $(PB_LIB) $(PB_EX)
+LIB_SRCS := $(foreach d,$(LAYERS),$(wildcard $(d)/*.c))
+LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o) $(PB_LIB:.c=.o)
+LIB_A    := $(BUILD)/libhardtack.a
+LIB_SO   := $(BUILD)/libhardtack.so.$(VERSION)
+
+CLI_SRCS := $(wildcard cli/*.c)
+CLI_PB   := $(filter $(BUILD)/proto/admin/%,$(PB_EX))
+CLI_BIN  := $(BUILD)/hardtack
+
+# One program a file in examples/*/; shared objects are *_plugin.c.
+EX_SRCS    := $(filter-out %_plugin.c,$(wildcard examples/*/*.c))
+EX_BINS    := $(EX_SRCS:%.c=$(BUILD)/%)
+PLUGINS    := $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/*/*_plugin.c tests/system/*_plugin.c))
+BENCH_BINS := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
+
+TEST_LIB  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c))
+TEST_SRCS := $(wildcard tests/*/test_*.c)
+TESTS     := $(TEST_SRCS:%.c=$(BUILD)/%)
+CXX_TESTS := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/*/test_*.cc))
+TOOLS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/interop/*.c tests/system/peer_*.c))
+FUZZERS   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FILES      = $(shell git ls-files '*.[ch]' '*.cc')
+
+all: $(LIB_A) $(LIB_SO) $(CLI_BIN) $(EX_BINS) $(PLUGINS) ## build library, program and examples
+
+tests: all $(TESTS) $(CXX_TESTS) $(TOOLS) ## build the tests
+
+test: setup ## install what is needed, build, run the tests
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests
+	$(Q)scripts/run-tests $(BUILD) $(TESTS:$(BUILD)/%=%) $(CXX_TESTS:$(BUILD)/%=%)
+
+demo: setup ## install what is needed, build, show three nodes at work
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)$(CLI_BIN) demo
+
+check: lint ## everything that a change must pass, short of the long suites
+	$(Q)$(MAKE) --no-print-directory test WERROR=1
+	$(Q)$(MAKE) --no-print-directory symbols
+	$(Q)$(MAKE) --no-print-directory asan tsan
+
+setup:
+	$(Q)scripts/setup
+
+asan: ## the tests under address, leak and undefined sanitizers
+	$(Q)$(MAKE) --no-print-directory test BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" SAN="-fsanitize=address,undefined -fno-sanitize-recover=all"
+
+tsan: ## the tests under the thread sanitizer
+	$(Q)$(MAKE) --no-print-directory test BUILD=build/tsan CFLAGS="-O1 -g" SAN="-fsanitize=thread"
+
+fuzz: ## a fixed number of runs of every fuzzer
+	$(Q)scripts/fuzz
+
+interop: ## against real ractor_cluster nodes (needs cargo)
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/tests/interop/cpeer
+	$(Q)tests/interop/run.py --build $(BUILD)
+
+bench: ## measure, beside the raw ceiling of the same run
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BENCH_BINS)
+	$(Q)bench/run --build $(BUILD)
+
+format: ## rewrite the sources in place
+	$(Q)clang-format -i $(FILES)
+
+lint: ## formatting and static analysis
+	$(Q)scripts/lint
+
+symbols: $(LIB_SO) $(LIB_A) ## only ht_ symbols are exported
+	$(Q)! nm -D --defined-only $(LIB_SO) | awk '$$2 != "A" {print $$3}' | sed 's/@.*//' | grep -v '^ht_'
+	$(Q)! nm -g --defined-only $(LIB_A) | awk 'NF == 3 {print $$3}' | grep -v -e '^hti\?_' -e '^hardtack__'
+
+install: all ## into DESTDIR/PREFIX
+	$(Q)PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) VERSION=$(VERSION) SOVER=$(SOVER) BUILD=$(BUILD) scripts/install
+
+clean: ## remove build/
+	$(Q)rm -rf build
+
+help: ## this list
+	$(Q)sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+# ---- rules -------------------------------------------------------------------
+
+$(LIB_A): $(LIB_OBJS)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(LIB_SO): $(LIB_OBJS) node/libhardtack.map
+	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -Wl,-soname,libhardtack.so.$(SOVER) \
+		-Wl,--version-script=node/libhardtack.map -o $@ $(LIB_OBJS) $(LIBS)
+	$(Q)ln -sf $(@F) $(BUILD)/libhardtack.so.$(SOVER)
+	$(Q)ln -sf $(@F) $(BUILD)/libhardtack.so
+
+# The program exports the library to its plugins.
+$(CLI_BIN): $(CLI_SRCS:%.c=$(BUILD)/%.o) $(CLI_PB:.c=.o) $(LIB_A)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -rdynamic -Wl,--dynamic-list=node/libhardtack.list \
+		-o $@ $(filter %.o,$^) -Wl,--whole-archive $(LIB_A) -Wl,--no-whole-archive $(CLI_LIBS) $(LIBS)
+
+.SECONDEXPANSION:
+# An example links every .proto of its folder.
+$(EX_BINS): $(BUILD)/%: $(BUILD)/%.o $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$(wildcard $$(dir $$*)*.proto)) $(LIB_A)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$(wildcard $$(dir $$*)*.proto))
+	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -o $@ $^
+
+$(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)) $(LIB_A)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$(wildcard $$(dir $$*)*.proto) $(wildcard examples/calculator/*.proto)) $(LIB_A)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ -lcmocka $(CLI_LIBS) $(LIBS)
+
+$(CXX_TESTS): $(BUILD)/%: %.cc $(LIB_A)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CPPFLAGS_ALL) $(SAN) $(CFLAGS) -MMD -MP -o $@ $< $(LIB_A) $(LIBS)
+
+$(TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIB_A)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(CLI_LIBS) $(LIBS)
+
+$(BUILD)/hardtack/hardtack.pb-c.c: include/hardtack/hardtack.proto
+	$(Q)mkdir -p $(BUILD) && protoc-c -Iinclude --c_out=$(BUILD) hardtack/hardtack.proto
+
+$(BUILD)/%.pb-c.c: %.proto
+	$(Q)mkdir -p $(BUILD) && protoc-c -I. -Iinclude --c_out=$(BUILD) $<
+
+$(BUILD)/%.pb-c.h: $(BUILD)/%.pb-c.c ;
+
+$(BUILD)/%.pb-c.o: $(BUILD)/%.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
+	$(Q)$(CC) $(BASE) -w -c $< -o $@
+
+$(BUILD)/%.o: %.c | $(PB_ALL)
+	$(Q)mkdir -p $(@D) && $(CC) $(BASE) $(WARN) -I$(BUILD)/$(dir $*) -c $< -o $@
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all tests test demo check setup asan tsan fuzz interop bench format lint symbols install clean help
+.SECONDARY:

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log.h - structured log lines with a stable id.
+ *
+ * Library code returns errors and does not log; whoever handles an error logs
+ * it, once.  The text is key=value pairs; strings that a peer chose go through
+ * hti_quote(), so that no peer writes lines of its own into a log.
+ *
+ * Thread: any.  Lifetime: the log outlives everything that was given it.
+ */
+#ifndef HTI_BASE_LOG_H
+#define HTI_BASE_LOG_H
+
+#include <hardtack/node.h>
+
+struct hti_log {
+    ht_log_fn fn; /* never NULL */
+    void *arg;
+    ht_log_level level;
+};
+
+/* fn NULL: warnings and errors to stderr; level 0: info. */
+void hti_log_init(struct hti_log *log,
+                  ht_log_fn fn,
+                  void *arg,
+                  ht_log_level level);
+
+void hti_log(const struct hti_log *log,
+             ht_log_level level,
+             const char *id,
+             const char *format,
+             ...) __attribute__((format(printf, 4, 5)));
+
+/* Write s as a quoted, escaped, cut string: "..." with \xNN for what is not
+ * printable ASCII or valid UTF-8.  Returns buf. */
+const char *hti_quote(char *buf, size_t buf_len, const void *s, size_t len);
+
+/* At most burst lines per period; the first line of a new period says how many
+ * were left out.  For what a stranger can cause. */
+struct hti_log_limit {
+    uint64_t period_start_ms;
+    unsigned count;
+    unsigned suppressed;
+};
+bool hti_log_allow(struct hti_log_limit *limit,
+                   uint64_t now_ms,
+                   unsigned burst,
+                   unsigned *ret_suppressed);
+
+#endif /* HTI_BASE_LOG_H */

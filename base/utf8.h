@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* utf8.h - whether bytes are UTF-8 as Rust's str takes it (no surrogates, no
+ * overlong forms, at most U+10FFFF). */
+#ifndef HTI_BASE_UTF8_H
+#define HTI_BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool hti_utf8_valid(const void *data, size_t len);
+
+#endif /* HTI_BASE_UTF8_H */

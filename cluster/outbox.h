@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outbox.h - the frames that wait to be written to one connection.
+ *
+ * Any thread pushes; the connection's loop pops.  The queue is lock-free, the
+ * limit is an atomic credit.  An outbox belongs to one connection and dies with
+ * it, so an old frame never reaches a new connection.  It is reference-counted:
+ * a sender holds a reference while it pushes.
+ *
+ * A frame above the fragment size is sent in pieces, round robin among lanes,
+ * when the peer takes fragments; frames of one lane keep their order.
+ */
+#ifndef HTI_CLUSTER_OUTBOX_H
+#define HTI_CLUSTER_OUTBOX_H
+
+#include "proto/envelope.h"
+
+#define HTI_FRAGMENT_BYTES (64 * 1024)
+
+struct hti_outbox;
+
+/* on_busy is called when the queue turns from empty to busy: in the pushing
+ * thread. */
+ht_err hti_outbox_new(size_t bytes_max,
+                      void (*on_busy)(void *arg),
+                      void *arg,
+                      struct hti_outbox **ret_outbox);
+struct hti_outbox *hti_outbox_ref(struct hti_outbox *outbox);
+struct hti_outbox *hti_outbox_unref(struct hti_outbox *outbox);
+
+/* Takes *frame on success.  HT_EBUSY: no credit (counted; a frame is always
+ * taken by an empty outbox, however large); HT_ENOCONN: closed.
+ * urgent: control frames, which are never refused for credit. */
+ht_err hti_outbox_push(struct hti_outbox *outbox,
+                       struct hti_frame **frame,
+                       bool urgent);
+/* No push succeeds after this returns; what is queued is freed by the last
+ * unref. */
+void hti_outbox_close(struct hti_outbox *outbox);
+
+/* ---- the connection's loop ---- */
+
+/* Bytes to write next, in order: head, then data.  Then release it, when they
+ * are written or copied; that frees the frame and gives its credit back when
+ * its last piece is released. */
+struct hti_slice {
+    uint8_t head[HTI_FRAGMENT_HEAD_MAX];
+    size_t head_len;
+    const uint8_t *data;
+    size_t len;
+    struct hti_frame *frame; /* private */
+};
+/* False: nothing to write now.  A frame on a lane with a large one in progress
+ * waits for it. */
+bool hti_outbox_pop(struct hti_outbox *outbox, struct hti_slice *ret);
+void hti_outbox_release(struct hti_outbox *outbox, struct hti_slice *slice);
+/* From now on frames above HTI_FRAGMENT_BYTES go in pieces. */
+void hti_outbox_fragment(struct hti_outbox *outbox, bool on);
+/* Before the loop waits: false if there is something to pop after all; true
+ * arms on_busy for the next push. */
+bool hti_outbox_sleep(struct hti_outbox *outbox);
+
+struct hti_outbox_stats {
+    uint64_t frames, bytes;        /* pushed in all */
+    uint64_t queued, queued_bytes; /* now */
+    uint64_t refused;
+};
+void hti_outbox_stats(struct hti_outbox *outbox, struct hti_outbox_stats *ret);
+/* Whether a sender that was refused may go on: at most half full. */
+bool hti_outbox_is_writable(struct hti_outbox *outbox);
+
+#endif /* HTI_CLUSTER_OUTBOX_H */

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hardtack/actor.h - actors, messages, calls, timers, groups.
+ *
+ * Threads.  A function that takes an ht_node may be called from any thread,
+ * inside or outside a handler.  A function that takes an ht_actor *self may
+ * be called only by that actor, from one of its own callbacks.  Nothing here
+ * blocks unless its name ends in _wait.
+ */
+#ifndef HARDTACK_ACTOR_H
+#define HARDTACK_ACTOR_H
+
+#include <hardtack/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- messages ---------------------------------------------------------- */
+
+/** A message: variant name, argument bytes, optional metadata. */
+typedef struct ht_msg ht_msg;
+
+/**
+ * Make a message.  Copies variant and args; the caller owns *ret_msg.
+ * Returns HT_OK, HT_EINVAL (variant is not UTF-8), HT_ETOOBIG or HT_ENOMEM.
+ */
+HT_API HT_MUSTUSE ht_err ht_msg_new(const char *variant,
+                                    const void *args,
+                                    size_t args_len,
+                                    ht_msg **ret_msg);
+/** Attach metadata (ractor's factory jobs use it).  Copies. */
+HT_API HT_MUSTUSE ht_err ht_msg_set_metadata(ht_msg *msg,
+                                             const void *data,
+                                             size_t len);
+/** Free a message that was not sent; NULL is fine. */
+HT_API void ht_msg_free(ht_msg *msg);
+
+/** NUL-terminated; "" for a plain-type message.  Lent with the message. */
+HT_API const char *ht_msg_variant(const ht_msg *msg);
+HT_API ht_bytes ht_msg_args(const ht_msg *msg);
+/** data is NULL when the message carries none. */
+HT_API ht_bytes ht_msg_metadata(const ht_msg *msg);
+/** Who sent it; none for ordinary threads and for ractor peers. */
+HT_API ht_ref ht_msg_from(const ht_msg *msg);
+
+/* ---- actors ------------------------------------------------------------ */
+
+/** An unanswered call that this actor is handling. 0 is none. */
+typedef struct ht_call {
+    uint64_t id;
+} ht_call;
+
+typedef enum ht_event_kind {
+    HT_EVENT_DOWN = 1, /* a monitored actor ended: u.down */
+    HT_EVENT_EXIT,     /* a linked actor ended and we trap exits: u.exit */
+    HT_EVENT_TIMER,    /* ht_timer_start(): u.timer */
+    HT_EVENT_GROUP,    /* a monitored group changed: u.group */
+    HT_EVENT_NODE,     /* a node came or went: u.node */
+    HT_EVENT_WRITABLE, /* ht_notify_writable(): u.writable */
+} ht_event_kind;
+
+typedef enum ht_node_event {
+    HT_NODE_OPENED = 1,    /* a connection is up, nobody is trusted yet */
+    HT_NODE_AUTHENTICATED, /* the peer proved the cookie */
+    HT_NODE_READY,         /* both sides have each other's actors and groups */
+    HT_NODE_DISCONNECTED,  /* the link is gone; see reason */
+} ht_node_event;
+
+typedef struct ht_event {
+    ht_event_kind kind;
+    union {
+        struct {
+            uint64_t monitor;
+            ht_ref ref;
+            ht_exit why;
+        } down;
+        struct {
+            ht_ref from;
+            ht_exit why;
+        } exit;
+        struct {
+            uint64_t timer;
+            void *arg;
+        } timer;
+        struct {
+            const char *scope;
+            const char *group;
+            bool joined; /* else left */
+            const ht_ref *refs;
+            size_t count;
+        } group;
+        struct {
+            ht_node_event event;
+            const char *name; /* "" while the peer is not yet known */
+            const char *address;
+            ht_err reason; /* of DISCONNECTED */
+            const char *text;
+        } node;
+        struct {
+            ht_ref ref;
+        } writable;
+    } u;
+} ht_event;
+
+/**
+ * What an actor does.  Every callback runs alone: an actor is never in two of
+ * them at once.  Any may be NULL.  An error returned by handle or on_event
+ * ends the actor with HT_EXIT_FAILED.
+ */
+typedef struct ht_behavior {
+    /* Build the state; a failure is returned to the spawner and the actor
+     * never existed.  terminate is not called after a failed init. */
+    ht_err (*init)(ht_actor *self, void *arg);
+    /* msg is lent for the call.  call is none for a cast; otherwise answer it
+     * now or later, with ht_reply() or ht_reply_error(), by its value. */
+    ht_err (*handle)(ht_actor *self, const ht_msg *msg, ht_call call);
+    ht_err (*on_event)(ht_actor *self, const ht_event *event);
+    /* The last call; runs for every way to end, kill included. */
+    void (*terminate)(ht_actor *self, const ht_exit *why);
+} ht_behavior;
+
+/** Zero everywhere is the default. */
+typedef struct ht_spawn_opts {
+    const char *name;              /* register under this name */
+    bool link;                     /* link to the spawning actor */
+    bool trap_exit;                /* exits of linked actors become events */
+    bool local_only;               /* other nodes may not send to it */
+    uint32_t mailbox_messages_max; /* 0: 4096 */
+    uint32_t mailbox_bytes_max;    /* 0: 1 MiB */
+} ht_spawn_opts;
+
+/**
+ * Start an actor.  init has run when this returns; in an ordinary thread the
+ * call waits for it.  Borrows behavior for the actor's life; copies opts.
+ * Returns HT_OK, what init returned, HT_EEXIST (name), HT_EINVAL, HT_ENOMEM,
+ * HT_ECLOSED (the node is stopping).
+ */
+HT_API HT_MUSTUSE ht_err ht_spawn(ht_node *node,
+                                  const ht_behavior *behavior,
+                                  void *arg,
+                                  const ht_spawn_opts *opts,
+                                  ht_ref *ret_ref);
+
+HT_API ht_ref ht_self(const ht_actor *self);
+HT_API ht_node *ht_actor_node(const ht_actor *self);
+HT_API void *ht_state(const ht_actor *self);
+HT_API void ht_set_state(ht_actor *self, void *state);
+/** The actor whose callback runs on this thread, NULL outside one. */
+HT_API ht_actor *ht_current(void);
+
+/** End: after the current message (stop), at once and with no more messages
+ *  (kill), or after all that is queued (drain).  HT_ENOPROC if it is gone.
+ *  stop and kill reach actors on other nodes too. text may be NULL. */
+HT_API ht_err ht_stop(ht_node *node, ht_ref ref, const char *text);
+HT_API ht_err ht_kill(ht_node *node, ht_ref ref);
+HT_API ht_err ht_drain(ht_node *node, ht_ref ref);
+/** Whether a local actor is alive; for a remote one, whether its node is
+ *  connected in that incarnation. */
+HT_API bool ht_is_alive(ht_node *node, ht_ref ref);
+
+/* ---- sending ----------------------------------------------------------- */
+
+/**
+ * Cast: send and forget.  HT_OK means accepted, not arrived: a remote message
+ * may still be lost with its connection.  Messages from one actor (or thread)
+ * to another arrive in the order sent, or not at all.  Borrows and copies.
+ *
+ * Returns HT_OK, or
+ *   HT_EBUSY    the mailbox or the outbox is at its limit;
+ *   HT_ENOPROC  the actor is local and gone, or of a dead incarnation;
+ *   HT_ENOCONN  its node is not connected now;
+ *   HT_ETOOBIG  more than the peer takes;
+ *   HT_EINVAL   variant is not UTF-8; HT_ENOMEM.
+ */
+HT_API HT_MUSTUSE ht_err ht_cast(ht_node *node,
+                                 ht_ref to,
+                                 const char *variant,
+                                 const void *args,
+                                 size_t args_len);
+/** The same for a made message; takes *msg on success and leaves NULL. */
+HT_API HT_MUSTUSE ht_err ht_send(ht_node *node, ht_ref to, ht_msg **msg);
+/** Cast to a name on a named node; node_name NULL or own name: here. */
+HT_API HT_MUSTUSE ht_err ht_cast_name(ht_node *node,
+                                      const char *node_name,
+                                      const char *name,
+                                      const char *variant,
+                                      const void *args,
+                                      size_t args_len);
+
+/** The answer to a call. err tells which: HT_OK a reply; HT_ETIMEDOUT;
+ *  HT_ENODEDOWN the link died with the call; HT_ENOPROC, HT_ENOVARIANT,
+ *  HT_EARGS, HT_EOVERLOAD, HT_EFAILED, HT_EEXPIRED, HT_ECANCELLED, HT_EDENIED,
+ *  HT_ETOOBIG from the callee. */
+typedef struct ht_reply {
+    ht_err err;
+    const char *reason; /* the callee's words, "" if none; never NULL */
+    const void *data;
+    size_t len;
+    void *owner; /* private */
+} ht_reply;
+
+/** Free what a reply holds; safe on a zeroed one and twice. */
+HT_API void ht_reply_fini(ht_reply *reply);
+
+/** Runs as a turn of the actor that called. reply is lent. */
+typedef void (*ht_reply_fn)(ht_actor *self, const ht_reply *reply, void *arg);
+
+/**
+ * Call without blocking: on_reply runs exactly once, later, as a turn of
+ * self, unless self ends first or the call is cancelled.  timeout_ms: 0 is
+ * 5000, HT_INFINITE none.  ret_call (may be NULL) is for ht_call_cancel().
+ * Errors: those of ht_cast(); on_reply does not run after an error.
+ */
+HT_API HT_MUSTUSE ht_err ht_call_async(ht_actor *self,
+                                       ht_ref to,
+                                       const char *variant,
+                                       const void *args,
+                                       size_t args_len,
+                                       uint32_t timeout_ms,
+                                       ht_reply_fn on_reply,
+                                       void *arg,
+                                       uint64_t *ret_call);
+HT_API HT_MUSTUSE ht_err ht_call_name_async(ht_actor *self,
+                                            const char *node_name,
+                                            const char *name,
+                                            const char *variant,
+                                            const void *args,
+                                            size_t args_len,
+                                            uint32_t timeout_ms,
+                                            ht_reply_fn on_reply,
+                                            void *arg,
+                                            uint64_t *ret_call);
+/** on_reply will not run. HT_ENOENT if it ran or was cancelled before. */
+HT_API ht_err ht_call_cancel(ht_actor *self, uint64_t call);
+
+/**
+ * Call and wait, from an ordinary thread; HT_EINVAL inside a handler or in a
+ * single-threaded node.  Always initialises *ret_reply, whose err is what is
+ * returned; give it to ht_reply_fini().  Blocks up to the timeout.
+ */
+HT_API HT_MUSTUSE ht_err ht_call_wait(ht_node *node,
+                                      ht_ref to,
+                                      const char *variant,
+                                      const void *args,
+                                      size_t args_len,
+                                      uint32_t timeout_ms,
+                                      ht_reply *ret_reply);
+HT_API HT_MUSTUSE ht_err ht_call_name_wait(ht_node *node,
+                                           const char *node_name,
+                                           const char *name,
+                                           const char *variant,
+                                           const void *args,
+                                           size_t args_len,
+                                           uint32_t timeout_ms,
+                                           ht_reply *ret_reply);
+
+/** Answer a call.  Copies data.  HT_ENOENT: already answered, or its deadline
+ *  passed; the answer is dropped.  Only from the actor that got the call. */
+HT_API ht_err ht_reply_ok(ht_actor *self,
+                          ht_call call,
+                          const void *data,
+                          size_t len);
+/** Answer with an error; self lives on.  code: HT_EFAILED or one of the
+ *  callee errors of ht_reply; others are sent as HT_EFAILED. */
+HT_API ht_err ht_reply_error(ht_actor *self,
+                             ht_call call,
+                             ht_err code,
+                             const char *reason);
+
+/** Tell self with HT_EVENT_WRITABLE when the way to ref takes messages again
+ *  after HT_EBUSY.  Once per request. HT_ENOCONN, HT_ENOPROC. */
+HT_API ht_err ht_notify_writable(ht_actor *self, ht_ref ref);
+
+/* ---- monitors and links ------------------------------------------------ */
+
+/** Get HT_EVENT_DOWN once when ref ends or its node is lost; at once, with
+ *  HT_EXIT_NOPROC, if it already did. */
+HT_API HT_MUSTUSE ht_err ht_monitor(ht_actor *self,
+                                    ht_ref ref,
+                                    uint64_t *ret_monitor);
+/** No event comes after this returns. HT_ENOENT if there is no such monitor. */
+HT_API ht_err ht_demonitor(ht_actor *self, uint64_t monitor);
+/** Both ends get the other's exit: an abnormal one ends them too, unless they
+ *  trap exits. */
+HT_API HT_MUSTUSE ht_err ht_link(ht_actor *self, ht_ref ref);
+HT_API ht_err ht_unlink(ht_actor *self, ht_ref ref);
+HT_API void ht_trap_exit(ht_actor *self, bool trap);
+
+/* ---- timers, descriptors, blocking work -------------------------------- */
+
+/** HT_EVENT_TIMER after after_ms, then every interval_ms unless that is 0. */
+HT_API HT_MUSTUSE ht_err ht_timer_start(ht_actor *self,
+                                        uint32_t after_ms,
+                                        uint32_t interval_ms,
+                                        void *arg,
+                                        uint64_t *ret_timer);
+/** Send msg to an actor later; takes *msg.  ret_timer may be NULL. The timer
+ *  ends with self. */
+HT_API HT_MUSTUSE ht_err ht_send_after(ht_actor *self,
+                                       uint32_t after_ms,
+                                       ht_ref to,
+                                       ht_msg **msg,
+                                       uint64_t *ret_timer);
+/** No event comes after this returns. HT_ENOENT: it fired or never was. */
+HT_API ht_err ht_timer_cancel(ht_actor *self, uint64_t timer);
+
+#define HT_READ  1
+#define HT_WRITE 2
+/** Runs as a turn of self; events is HT_READ, HT_WRITE or both. An error
+ *  returned ends the actor. */
+typedef ht_err (*ht_watch_fn)(ht_actor *self, int fd, int events, void *arg);
+/**
+ * Watch a descriptor on self's own loop, level-triggered; events 0 stops.
+ * Again for the same fd replaces.  Ends with the actor; never closes fd.
+ * HT_EINVAL, HT_ENOMEM, HT_EUNSUPPORTED in simulation.
+ */
+HT_API HT_MUSTUSE ht_err
+ht_watch(ht_actor *self, int fd, int events, ht_watch_fn on_ready, void *arg);
+
+/** Run work(arg) on a thread of the blocking pool, then done(self, arg) as a
+ *  turn of self; done does not run if self ended, drop(arg) (may be NULL)
+ *  then does. HT_EBUSY at the pool's limit. */
+HT_API HT_MUSTUSE ht_err ht_block(ht_actor *self,
+                                  void (*work)(void *arg),
+                                  void (*done)(ht_actor *self, void *arg),
+                                  void (*drop)(void *arg),
+                                  void *arg);
+
+/* ---- names ------------------------------------------------------------- */
+
+/** Names are of this node.  HT_EEXIST, HT_ENOPROC, HT_EINVAL (remote ref). */
+HT_API HT_MUSTUSE ht_err ht_register(ht_node *node,
+                                     const char *name,
+                                     ht_ref ref);
+HT_API ht_err ht_unregister(ht_node *node, const char *name);
+/** None if nobody has the name. */
+HT_API ht_ref ht_whereis(ht_node *node, const char *name);
+
+/* ---- process groups ---------------------------------------------------- */
+
+#define HT_SCOPE_DEFAULT "__default_scope__"
+
+/** Join a local actor; scope NULL is HT_SCOPE_DEFAULT.  Joining twice is one
+ *  membership.  HT_ENOPROC, HT_EINVAL (a remote ref). */
+HT_API HT_MUSTUSE ht_err ht_group_join(ht_node *node,
+                                       const char *group,
+                                       ht_ref ref);
+HT_API HT_MUSTUSE ht_err ht_group_join_scoped(ht_node *node,
+                                              const char *scope,
+                                              const char *group,
+                                              ht_ref ref);
+HT_API ht_err ht_group_leave(ht_node *node, const char *group, ht_ref ref);
+HT_API ht_err ht_group_leave_scoped(ht_node *node,
+                                    const char *scope,
+                                    const char *group,
+                                    ht_ref ref);
+/** Members everywhere.  Writes at most max refs and returns how many there
+ *  are; call again with a larger buffer if that is more. */
+HT_API size_t ht_group_members(ht_node *node,
+                               const char *scope,
+                               const char *group,
+                               ht_ref *ret_refs,
+                               size_t max);
+HT_API size_t ht_group_local_members(ht_node *node,
+                                     const char *scope,
+                                     const char *group,
+                                     ht_ref *ret_refs,
+                                     size_t max);
+/** One member, in turn; a local one first if prefer_local. HT_ENOENT. */
+HT_API HT_MUSTUSE ht_err ht_group_pick(ht_node *node,
+                                       const char *scope,
+                                       const char *group,
+                                       bool prefer_local,
+                                       ht_ref *ret_ref);
+/** Cast to every member; returns how many accepted it. */
+HT_API size_t ht_group_cast(ht_node *node,
+                            const char *scope,
+                            const char *group,
+                            const char *variant,
+                            const void *args,
+                            size_t args_len);
+/** Get HT_EVENT_GROUP; scope NULL: every scope; group NULL: every group. */
+HT_API HT_MUSTUSE ht_err ht_group_monitor(ht_actor *self,
+                                          const char *scope,
+                                          const char *group);
+HT_API ht_err ht_group_demonitor(ht_actor *self,
+                                 const char *scope,
+                                 const char *group);
+/** Call fn for every group that has a member; fn must not call groups. */
+HT_API void ht_group_each(ht_node *node,
+                          void (*fn)(const char *scope,
+                                     const char *group,
+                                     const ht_ref *refs,
+                                     size_t count,
+                                     void *arg),
+                          void *arg);
+
+/* ---- looking in -------------------------------------------------------- */
+
+typedef struct ht_actor_info {
+    ht_ref ref;
+    const char *name; /* "" if none; lent for the call */
+    uint64_t mailbox_messages;
+    uint64_t mailbox_bytes;
+    uint64_t handled;
+    uint64_t dropped; /* refused because the mailbox was full */
+} ht_actor_info;
+HT_API void ht_actor_each(ht_node *node,
+                          void (*fn)(const ht_actor_info *info, void *arg),
+                          void *arg);
+
+/* ---- supervisors ------------------------------------------------------- */
+
+typedef enum ht_strategy {
+    HT_ONE_FOR_ONE = 0,
+    HT_ONE_FOR_ALL,
+    HT_REST_FOR_ONE,
+} ht_strategy;
+
+typedef enum ht_restart {
+    HT_PERMANENT = 0, /* always restarted */
+    HT_TRANSIENT,     /* only after an abnormal end */
+    HT_TEMPORARY,     /* never */
+} ht_restart;
+
+typedef struct ht_child_spec {
+    const char *id; /* unique in the supervisor; copied */
+    const ht_behavior *behavior;
+    void *arg;
+    ht_spawn_opts opts; /* link is implied */
+    ht_restart restart;
+    uint32_t shutdown_ms; /* stop, then kill after this; 0: 5000 */
+} ht_child_spec;
+
+typedef struct ht_supervisor_spec {
+    const char *name; /* may be NULL */
+    ht_strategy strategy;
+    uint32_t intensity; /* restarts within period_ms before it gives up; 0: 3 */
+    uint32_t period_ms; /* 0: 5000 */
+    const ht_child_spec *children;
+    size_t children_count;
+} ht_supervisor_spec;
+
+/** Start a supervisor and its children in order; if one fails to start, those
+ *  before it are stopped and its error is returned.  Linked to the calling
+ *  actor, if there is one.  Copies spec. */
+HT_API HT_MUSTUSE ht_err ht_supervisor_start(ht_node *node,
+                                             const ht_supervisor_spec *spec,
+                                             ht_ref *ret_ref);
+/** Add a child to a running supervisor, from an ordinary thread (waits) or
+ *  from a handler (asynchronous, ret_ref must be NULL). HT_EEXIST. */
+HT_API HT_MUSTUSE ht_err ht_supervisor_add(ht_node *node,
+                                           ht_ref supervisor,
+                                           const ht_child_spec *child);
+/** Stop a child and forget it. */
+HT_API HT_MUSTUSE ht_err ht_supervisor_remove(ht_node *node,
+                                              ht_ref supervisor,
+                                              const char *id);
+/** The ref a child has now; none if it is not running. */
+HT_API ht_ref ht_supervisor_child(ht_node *node,
+                                  ht_ref supervisor,
+                                  const char *id);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* HARDTACK_ACTOR_H */
