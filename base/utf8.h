@@ -9,4 +9,8 @@
 
 bool hti_utf8_valid(const void *data, size_t len);
 
+/* Bytes of the one character that data begins with, 1 to 4; 0 if it begins
+ * with none. */
+size_t hti_utf8_next(const void *data, size_t len);
+
 #endif /* HTI_BASE_UTF8_H */
