@@ -14,7 +14,7 @@ LIBDIR  ?= $(PREFIX)/lib
 Q       := $(if $(V),,@)
 
 DEPS     := libevent_core libevent_pthreads libssl libcrypto libsodium libprotobuf-c
-CLI_DEPS := jansson
+CLI_DEPS := jansson inih
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wundef -Wvla -Wswitch-enum -Wformat=2 \
         -Wpointer-arith -Wcast-align -Wwrite-strings $(if $(WERROR),-Werror)
@@ -28,9 +28,9 @@ CLI_LIBS = $(shell pkg-config --libs $(CLI_DEPS) 2>/dev/null) -ldl
 # The layers, lowest first.
 LAYERS := base actor proto typed session cluster node
 
-PROTOS   := proto/hardtack_wire.proto include/hardtack/hardtack.proto
-PB_LIB   := $(BUILD)/proto/hardtack_wire.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
-PB_EX    := $(patsubst %.proto,$(BUILD)/%.pb-c.c,$(wildcard proto/admin/*.proto examples/*/*.proto bench/*.proto tests/*/*.proto))
+PROTOS   := proto/hardtack_wire.proto proto/admin/admin.proto include/hardtack/hardtack.proto
+PB_LIB   := $(BUILD)/proto/hardtack_wire.pb-c.c $(BUILD)/proto/admin/admin.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
+PB_EX    := $(patsubst %.proto,$(BUILD)/%.pb-c.c,$(wildcard examples/*/*.proto bench/*.proto tests/*/*.proto))
 PB_ALL   := $(PB_LIB) $(PB_EX)
 LIB_SRCS := $(foreach d,$(LAYERS),$(wildcard $(d)/*.c))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o) $(PB_LIB:.c=.o)
@@ -38,7 +38,7 @@ LIB_A    := $(BUILD)/libhardtack.a
 LIB_SO   := $(BUILD)/libhardtack.so.$(VERSION)
 
 CLI_SRCS := $(wildcard cli/*.c)
-CLI_PB   := $(filter $(BUILD)/proto/admin/%,$(PB_EX))
+CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o)
 CLI_BIN  := $(BUILD)/hardtack
 
 # One program a file in examples/*/; shared objects are *_plugin.c.
@@ -123,7 +123,7 @@ $(LIB_SO): $(LIB_OBJS) node/libhardtack.map
 	$(Q)ln -sf $(@F) $(BUILD)/libhardtack.so
 
 # The program exports the library to its plugins.
-$(CLI_BIN): $(CLI_SRCS:%.c=$(BUILD)/%.o) $(CLI_PB:.c=.o) $(LIB_A)
+$(CLI_BIN): $(CLI_OBJS) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -rdynamic -Wl,--dynamic-list=node/libhardtack.list \
 		-o $@ $(filter %.o,$^) -Wl,--whole-archive $(LIB_A) -Wl,--no-whole-archive $(CLI_LIBS) $(LIBS)
 
@@ -139,7 +139,10 @@ $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$(wildcard $$(dir $$*)*.proto) $(wildcard examples/calculator/*.proto)) $(LIB_A)
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ -lcmocka $(CLI_LIBS) $(LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_A) -lcmocka $(CLI_LIBS) $(LIBS)
+
+# The program's parts, without its main.
+$(filter $(BUILD)/tests/cli/%,$(TESTS)): $(filter-out %/main.o,$(CLI_OBJS))
 
 $(CXX_TESTS): $(BUILD)/%: %.cc $(LIB_A)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CPPFLAGS_ALL) $(SAN) $(CFLAGS) -MMD -MP -o $@ $< $(LIB_A) $(LIBS)
