@@ -51,6 +51,8 @@ class Peer:
 
     def _read(self):
         for line in self.process.stdout:
+            if not line.endswith("\n"):
+                break  # it was ended in the middle of a report
             report = json.loads(line)
             with self.changed:
                 self.reports.append(report)

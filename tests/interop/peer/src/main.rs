@@ -268,7 +268,7 @@ impl NodeEventSubscription for SessionEvents {
     fn node_session_authenticated(&self, info: NodeServerSessionInformation) {
         Self::report("authenticated", &info);
     }
-    /// Its name up to 0.15, where it is called when the peer's name is known, trusted or not.
+    /// Its name up to 0.15.
     #[cfg(feature = "v0_15")]
     fn node_session_authenicated(&self, info: NodeServerSessionInformation) {
         Self::report("authenticated", &info);
