@@ -138,6 +138,11 @@ struct hti_remote_ops {
     /* self asked ht_notify_writable(ref); answer with hti_rt_writable(). */
     ht_err (*notify_writable)(void *arg, ht_ref ref, uint64_t pid);
     /* ht_monitor_nodes(): answered by hti_rt_node_event() to all of them. */
+    /* A call for which call() returned HT_OK has ended, in whatever way: reply,
+     * timeout, cancel, the caller's end, fail_calls.  Exactly once each; the
+     * bound on calls in flight per link is counted by it.  Any thread, under
+     * any lock of the runtime's: it only counts. */
+    void (*call_ended)(void *arg, uint64_t node);
 };
 
 /* ---- life ---------------------------------------------------------------- */
