@@ -138,7 +138,8 @@ $(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$
 $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$(wildcard $$(dir $$*)*.proto) $(wildcard examples/calculator/*.proto)) $(LIB_A)
+# A test links what else its folder holds.
+$(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(patsubst %.c,$(BUILD)/%.o,$$(filter-out $$(dir $$*)test_%.c,$$(wildcard $$(dir $$*)*.c))) $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$(wildcard $$(dir $$*)*.proto) $(wildcard examples/calculator/*.proto)) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_A) -lcmocka $(CLI_LIBS) $(LIBS)
 
 # The program's parts, without its main.
