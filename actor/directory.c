@@ -122,9 +122,14 @@ void hti_dir_actor_tidy(struct hti_directory *dir, struct hti_dir_actor *actor)
 
 const char *hti_dir_actor_name(const struct hti_dir_actor *actor)
 {
-    const struct hti_dir_name *name = TAILQ_FIRST(&actor->names);
+    const struct hti_dir_name *name;
 
-    return name != NULL ? name->text : "";
+    TAILQ_FOREACH (name, &actor->names, of_actor) {
+        if (!name->private) {
+            return name->text;
+        }
+    }
+    return "";
 }
 
 void hti_dir_advertise(struct hti_directory *dir, struct hti_dir_actor *actor)
@@ -162,8 +167,9 @@ static void name_free(struct hti_directory *dir, struct hti_dir_name *name)
 
 static ht_err name_add(struct hti_directory *dir,
                        struct hti_dir_actor *actor,
-                       const char *text,
-                       size_t len)
+                       const void *text,
+                       size_t len,
+                       bool private)
 {
     struct hti_dir_name *name = malloc(sizeof *name + len + 1);
 
@@ -172,7 +178,9 @@ static ht_err name_add(struct hti_directory *dir,
     }
     name->actor = actor;
     name->len = len;
-    memcpy(name->text, text, len + 1);
+    name->private = private;
+    memcpy(name->text, text, len);
+    name->text[len] = '\0';
     HASH_ADD_KEYPTR(hh, dir->names, name->text, len, name);
     if (!hti_in_table(&name->hh)) {
         free(name);
@@ -184,8 +192,9 @@ static ht_err name_add(struct hti_directory *dir,
 
 static ht_err register_locked(struct hti_directory *dir,
                               uint64_t pid,
-                              const char *text,
-                              size_t len)
+                              const void *text,
+                              size_t len,
+                              bool private)
 {
     ht_ref ref = {hti_rt_local_handle(dir->node), pid};
     struct hti_dir_actor *actor;
@@ -203,12 +212,11 @@ static ht_err register_locked(struct hti_directory *dir,
     if (actor == NULL) {
         return HT_ENOMEM;
     }
-    err = name_add(dir, actor, text, len);
-    if (err == HT_OK) {
+    err = name_add(dir, actor, text, len, private);
+    if (err == HT_OK && !private) {
         hti_dir_advertise(dir, actor);
-    } else {
-        hti_dir_actor_tidy(dir, actor);
     }
+    hti_dir_actor_tidy(dir, actor);
     return err;
 }
 
@@ -223,22 +231,17 @@ ht_err hti_directory_register(struct hti_directory *dir,
         return HT_EINVAL;
     }
     pthread_mutex_lock(&dir->lock);
-    err = register_locked(dir, pid, name, (size_t)len);
+    err = register_locked(dir, pid, name, (size_t)len, false);
     pthread_mutex_unlock(&dir->lock);
     return err;
 }
 
-uint64_t
-hti_directory_find(struct hti_directory *dir, const void *name, size_t len)
+static uint64_t find(struct hti_directory *dir, const void *name, size_t len)
 {
     struct hti_dir_name *found = NULL;
     uint64_t pid = 0;
-    unsigned hash;
+    unsigned hash = hti_hash(name, len);
 
-    if (len == 0 || len > HTI_NAME_BYTES_MAX) {
-        return 0;
-    }
-    hash = hti_hash(name, len);
     pthread_mutex_lock(&dir->lock);
     HASH_FIND_BYHASHVALUE(hh, dir->names, name, len, hash, found);
     if (found != NULL) {
@@ -247,6 +250,67 @@ hti_directory_find(struct hti_directory *dir, const void *name, size_t len)
     pthread_mutex_unlock(&dir->lock);
     return pid;
 }
+
+uint64_t
+hti_directory_find(struct hti_directory *dir, const void *name, size_t len)
+{
+    /* A NUL would reach the private names. */
+    if (len == 0 || len > HTI_NAME_BYTES_MAX || memchr(name, 0, len) != NULL) {
+        return 0;
+    }
+    return find(dir, name, len);
+}
+
+/* ---- private names ------------------------------------------------------- */
+
+/* NUL, the owner's pid, the name: no name of others begins with a NUL. */
+struct private_name {
+    char bytes[1 + sizeof(uint64_t) + HTI_NAME_BYTES_MAX];
+    size_t len;
+};
+
+static bool
+private_make(struct private_name *key, uint64_t owner, const char *name)
+{
+    int len = hti_name_len(name);
+
+    if (len <= 0) {
+        return false;
+    }
+    key->bytes[0] = '\0';
+    memcpy(key->bytes + 1, &owner, sizeof owner);
+    memcpy(key->bytes + 1 + sizeof owner, name, (size_t)len);
+    key->len = 1 + sizeof owner + (size_t)len;
+    return true;
+}
+
+ht_err hti_directory_register_child(struct hti_directory *dir,
+                                    uint64_t owner,
+                                    const char *id,
+                                    uint64_t pid)
+{
+    struct private_name key;
+    ht_err err;
+
+    if (!private_make(&key, owner, id)) {
+        return HT_EINVAL;
+    }
+    pthread_mutex_lock(&dir->lock);
+    err = register_locked(dir, pid, key.bytes, key.len, true);
+    pthread_mutex_unlock(&dir->lock);
+    return err;
+}
+
+uint64_t hti_directory_find_child(struct hti_directory *dir,
+                                  uint64_t owner,
+                                  const char *id)
+{
+    struct private_name key;
+
+    return private_make(&key, owner, id) ? find(dir, key.bytes, key.len) : 0;
+}
+
+/* ---- reading ------------------------------------------------------------- */
 
 const char *hti_directory_name(struct hti_directory *dir,
                                uint64_t pid,
@@ -259,11 +323,9 @@ const char *hti_directory_name(struct hti_directory *dir,
     pthread_mutex_lock(&dir->lock);
     actor = hti_dir_actor_find(dir, ref);
     if (actor != NULL) {
-        const struct hti_dir_name *name = TAILQ_FIRST(&actor->names);
+        const char *name = hti_dir_actor_name(actor);
 
-        if (name != NULL) {
-            memcpy(buf, name->text, name->len + 1);
-        }
+        memcpy(buf, name, strlen(name) + 1);
     }
     pthread_mutex_unlock(&dir->lock);
     return buf;

@@ -42,6 +42,16 @@ const char *hti_directory_name(struct hti_directory *directory,
                                uint64_t pid,
                                char buf[HTI_NAME_BYTES_MAX + 1]);
 
+/* A name that only the actor owner knows it by: a supervisor's child.  It goes
+ * with pid; find gives 0 if nobody has it. */
+ht_err hti_directory_register_child(struct hti_directory *directory,
+                                    uint64_t owner,
+                                    const char *id,
+                                    uint64_t pid);
+uint64_t hti_directory_find_child(struct hti_directory *directory,
+                                  uint64_t owner,
+                                  const char *id);
+
 /* A local actor begins to stop; called once, after it has ceased to be live.
  * Peers are told that it ended (which takes it out of their groups), then it
  * leaves its groups, its names are free and its monitors gone. */

@@ -24,6 +24,7 @@ struct hti_dir_name {
     struct hti_dir_actor *actor;
     TAILQ_ENTRY(hti_dir_name) of_actor;
     size_t len;
+    bool private; /* a supervisor's name for its child: never shown */
     char text[];
 };
 
@@ -34,7 +35,7 @@ struct hti_dir_actor {
     uint64_t last_change;      /* that it was told of, as a watcher */
     struct hti_dir_peer *peer; /* NULL: an own actor */
     LIST_ENTRY(hti_dir_actor) of_peer;
-    TAILQ_HEAD(, hti_dir_name) names; /* the first is the one shown */
+    TAILQ_HEAD(, hti_dir_name) names; /* the first public one is shown */
     LIST_HEAD(, hti_dir_member) members;
     LIST_HEAD(, hti_dir_watch) watches;
 };
