@@ -24,6 +24,9 @@
 
 struct hti_directory;
 
+/* The length of a name, scope or group; -1 if it cannot be one. */
+int hti_name_len(const char *text);
+
 ht_err hti_directory_new(ht_node *node, struct hti_directory **ret_directory);
 void hti_directory_free(struct hti_directory *directory);
 

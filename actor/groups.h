@@ -115,8 +115,6 @@ struct hti_dir_key {
 
 /* directory.c */
 
-/* The length of a name, scope or group; -1 if it cannot be one. */
-int hti_name_len(const char *text);
 struct hti_dir_actor *hti_dir_actor_find(struct hti_directory *dir, ht_ref ref);
 /* Find or make; NULL: no memory. */
 struct hti_dir_actor *hti_dir_actor_get(struct hti_directory *dir, ht_ref ref);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "actor/reaper.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "actor/internal.h"
+
+/* HT_ENOPROC: it has ended, which is what we want. */
+static void stop(ht_node *node, ht_ref ref)
+{
+    hti_actor_control(node, ref.pid, HTI_CONTROL_STOP, HT_EXIT_SHUTDOWN,
+                      "its supervisor ended");
+}
+
+struct reaper {
+    size_t left; /* children[left - 1] is being stopped */
+    uint64_t monitor;
+    uint64_t timer; /* 0: none */
+    struct hti_reap children[];
+};
+
+/* Stop the last that is left; end with the last. */
+static void reap_next(ht_actor *self, struct reaper *reaper)
+{
+    ht_node *node = ht_actor_node(self);
+    const struct hti_reap *child;
+
+    if (reaper->left == 0) {
+        ht_stop(node, ht_self(self), NULL);
+        return;
+    }
+    child = &reaper->children[reaper->left - 1];
+    if (ht_monitor(self, child->ref, &reaper->monitor) != HT_OK) {
+        /* Nobody would tell of its end: do not wait for any. */
+        while (reaper->left > 0) {
+            stop(node, reaper->children[--reaper->left].ref);
+        }
+        ht_stop(node, ht_self(self), NULL);
+        return;
+    }
+    stop(node, child->ref);
+    if (child->shutdown_ms != HT_INFINITE &&
+        ht_timer_start(self, child->shutdown_ms, 0, NULL, &reaper->timer) !=
+            HT_OK) {
+        ht_kill(node, child->ref);
+    }
+}
+
+static ht_err reaper_init(ht_actor *self, void *arg)
+{
+    ht_set_state(self, arg);
+    reap_next(self, arg);
+    return HT_OK;
+}
+
+static ht_err reaper_event(ht_actor *self, const ht_event *event)
+{
+    struct reaper *reaper = ht_state(self);
+
+    if (reaper->left == 0) {
+        return HT_OK;
+    }
+    if (event->kind == HT_EVENT_TIMER &&
+        event->u.timer.timer == reaper->timer) {
+        reaper->timer = 0;
+        ht_kill(ht_actor_node(self), reaper->children[reaper->left - 1].ref);
+    } else if (event->kind == HT_EVENT_DOWN &&
+               event->u.down.monitor == reaper->monitor) {
+        if (reaper->timer != 0) {
+            ht_timer_cancel(self, reaper->timer);
+            reaper->timer = 0;
+        }
+        reaper->left--;
+        reap_next(self, reaper);
+    }
+    return HT_OK;
+}
+
+static void reaper_terminate(ht_actor *self, const ht_exit *why)
+{
+    struct reaper *reaper = ht_state(self);
+
+    (void)why;
+    /* Ended before its time, with the node: so are they. */
+    while (reaper->left > 0) {
+        ht_stop(ht_actor_node(self), reaper->children[--reaper->left].ref,
+                STOP_TEXT);
+    }
+    free(reaper);
+}
+
+void hti_reap(ht_node *node, const struct hti_reap *children, size_t count)
+{
+    static const ht_behavior behavior = {.init = reaper_init,
+                                         .on_event = reaper_event,
+                                         .terminate = reaper_terminate};
+    const ht_spawn_opts opts = {.local_only = true};
+    struct reaper *reaper;
+    ht_ref ref;
+
+    if (count == 0) {
+        return;
+    }
+    reaper = calloc(1, sizeof *reaper + count * sizeof *children);
+    if (reaper != NULL) {
+        reaper->left = count;
+        memcpy(reaper->children, children, count * sizeof *children);
+        if (ht_spawn(node, &behavior, reaper, &opts, &ref) == HT_OK) {
+            return;
+        }
+        free(reaper);
+    }
+    while (count > 0) {
+        stop(node, children[--count].ref);
+    }
+}
