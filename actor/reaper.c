@@ -20,24 +20,15 @@ struct reaper {
     struct hti_reap children[];
 };
 
-/* Stop the last that is left; end with the last. */
-static void reap_next(ht_actor *self, struct reaper *reaper)
+/* Stop the last that is left.  On an error nobody would tell of its end. */
+static ht_err reap_last(ht_actor *self, struct reaper *reaper)
 {
+    const struct hti_reap *child = &reaper->children[reaper->left - 1];
     ht_node *node = ht_actor_node(self);
-    const struct hti_reap *child;
+    ht_err err = ht_monitor(self, child->ref, &reaper->monitor);
 
-    if (reaper->left == 0) {
-        ht_stop(node, ht_self(self), NULL);
-        return;
-    }
-    child = &reaper->children[reaper->left - 1];
-    if (ht_monitor(self, child->ref, &reaper->monitor) != HT_OK) {
-        /* Nobody would tell of its end: do not wait for any. */
-        while (reaper->left > 0) {
-            stop(node, reaper->children[--reaper->left].ref);
-        }
-        ht_stop(node, ht_self(self), NULL);
-        return;
+    if (err != HT_OK) {
+        return err;
     }
     stop(node, child->ref);
     if (child->shutdown_ms != HT_INFINITE &&
@@ -45,13 +36,13 @@ static void reap_next(ht_actor *self, struct reaper *reaper)
             HT_OK) {
         ht_kill(node, child->ref);
     }
+    return HT_OK;
 }
 
 static ht_err reaper_init(ht_actor *self, void *arg)
 {
     ht_set_state(self, arg);
-    reap_next(self, arg);
-    return HT_OK;
+    return reap_last(self, arg);
 }
 
 static ht_err reaper_event(ht_actor *self, const ht_event *event)
@@ -72,7 +63,10 @@ static ht_err reaper_event(ht_actor *self, const ht_event *event)
             reaper->timer = 0;
         }
         reaper->left--;
-        reap_next(self, reaper);
+        if (reaper->left > 0) {
+            return reap_last(self, reaper);
+        }
+        ht_stop(ht_actor_node(self), ht_self(self), NULL);
     }
     return HT_OK;
 }
@@ -82,10 +76,9 @@ static void reaper_terminate(ht_actor *self, const ht_exit *why)
     struct reaper *reaper = ht_state(self);
 
     (void)why;
-    /* Ended before its time, with the node: so are they. */
+    /* Ended before its time, with the node or by an error: so are they. */
     while (reaper->left > 0) {
-        ht_stop(ht_actor_node(self), reaper->children[--reaper->left].ref,
-                STOP_TEXT);
+        stop(ht_actor_node(self), reaper->children[--reaper->left].ref);
     }
     free(reaper);
 }
