@@ -51,17 +51,18 @@ TEST_LIB  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c))
 TEST_SRCS := $(wildcard tests/*/test_*.c)
 TESTS     := $(TEST_SRCS:%.c=$(BUILD)/%)
 CXX_TESTS := $(patsubst %.cc,$(BUILD)/%,$(wildcard tests/*/test_*.cc))
-TOOLS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/interop/*.c tests/system/peer_*.c))
+SH_TESTS  := $(patsubst %.sh,$(BUILD)/%,$(wildcard tests/*/test_*.sh))
+TOOLS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/interop/cpeer.c tests/system/peer_*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FILES      = $(shell git ls-files '*.[ch]' '*.cc')
 
 all: $(LIB_A) $(LIB_SO) $(CLI_BIN) $(EX_BINS) $(PLUGINS) ## build library, program and examples
 
-tests: all $(TESTS) $(CXX_TESTS) $(TOOLS) ## build the tests
+tests: all $(TESTS) $(CXX_TESTS) $(SH_TESTS) $(TOOLS) ## build the tests
 
 test: setup ## install what is needed, build, run the tests
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests
-	$(Q)scripts/run-tests $(BUILD) $(TESTS:$(BUILD)/%=%) $(CXX_TESTS:$(BUILD)/%=%)
+	$(Q)scripts/run-tests $(BUILD) $(patsubst $(BUILD)/%,%,$(TESTS) $(CXX_TESTS) $(SH_TESTS))
 
 demo: setup ## install what is needed, build, show three nodes at work
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
@@ -85,7 +86,8 @@ fuzz: ## a fixed number of runs of every fuzzer
 	$(Q)scripts/fuzz
 
 interop: ## against real ractor_cluster nodes (needs cargo)
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/tests/interop/cpeer
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/tests/interop/cpeer
+	$(Q)tests/interop/build-peers || [ $$? -eq 77 ]
 	$(Q)tests/interop/run.py --build $(BUILD)
 
 bench: ## measure, beside the raw ceiling of the same run
@@ -149,7 +151,13 @@ $(CXX_TESTS): $(BUILD)/%: %.cc $(LIB_A)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CPPFLAGS_ALL) $(SAN) $(CFLAGS) -MMD -MP -o $@ $< $(LIB_A) $(LIBS)
 
 $(TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIB_A)
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(CLI_LIBS) $(LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_A) $(CLI_LIBS) $(LIBS)
+
+# The interoperability peer is all of its folder.
+$(BUILD)/tests/interop/cpeer: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/interop/*.c)) $(BUILD)/examples/calculator/calculator.pb-c.o
+
+$(SH_TESTS): $(BUILD)/%: %.sh
+	$(Q)mkdir -p $(@D) && ln -sf $(abspath $<) $@
 
 $(BUILD)/hardtack/hardtack.pb-c.c: include/hardtack/hardtack.proto
 	$(Q)mkdir -p $(BUILD) && protoc-c -Iinclude --c_out=$(BUILD) hardtack/hardtack.proto

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the interoperability scenarios.  README.md in this folder says what they are and how to add one.
 
-usage: run.py [--kinds KIND,...] [--pairs KIND-KIND,...] [--list] [NAME ...]
+usage: run.py [--build DIR] [--kinds KIND,...] [--pairs KIND-KIND,...] [--list] [NAME ...]
 
 Scenarios whose title contains one of the NAMEs are run; all without.  The kinds are c, rust16 and rust15; those whose
-program has been built are used.  With c among them the pairs are those of c and Rust; otherwise all of Rust and Rust.
+program has been built are used, and what is missing counts as skipped.  With c among them the pairs are those that have
+a c; otherwise all of Rust and Rust.  DIR is where the C peer was built, build/debug without.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -39,7 +41,7 @@ class Cluster:
 def default_pairs(kinds):
     rust = [k for k in kinds if k != "c"]
     if "c" in kinds:
-        return [pair for r in rust for pair in (("c", r), (r, "c"))]
+        return [pair for r in rust for pair in (("c", r), (r, "c"))] + [("c", "c")]
     return [(x, y) for x in rust for y in rust]
 
 
@@ -73,12 +75,15 @@ def run(title, scenario, kinds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build")
     parser.add_argument("--kinds")
     parser.add_argument("--pairs")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
 
+    if args.build:
+        os.environ["PEER_C"] = os.path.join(args.build, "tests", "interop", "cpeer")
     built = [kind for kind, path in binaries().items() if path.exists()]
     kinds = args.kinds.split(",") if args.kinds else built
     missing = [kind for kind in kinds if kind not in built]
@@ -91,7 +96,10 @@ def main():
         print("\n".join(title for title, _, _ in rows))
         return
     failed = sum(run(*row) is not None for row in rows)
-    print(f"{len(rows) - failed} passed, {failed} failed")
+    skipped = [] if args.kinds else [kind for kind in binaries() if kind not in built]
+    for kind in skipped:
+        print(f"interop: skipped with {kind}, {binaries()[kind]} is not built")
+    print(f"{len(rows) - failed} passed, {failed} failed" + (f", {len(skipped)} skipped" if skipped else ""))
     sys.exit(1 if failed or not rows else 0)
 
 
