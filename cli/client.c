@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "cli/cli.h"
+#include "cli/setting.h"
+#include "proto/admin/admin.pb-c.h"
+
+#define ADMIN_NAME "hardtack.admin"
+
+enum {
+    OPT_COOKIE_FILE = 0x100,
+    OPT_ENCRYPTION,
+    OPT_TLS_CERT,
+    OPT_TLS_KEY,
+    OPT_TLS_CA,
+    OPT_PEER_NAME,
+    OPT_VERBOSE,
+};
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "The node to talk to:", 10},
+    {"node", 'n', "ADDRESS", 0,
+     "unix:/PATH of its admin socket, or HOST:PORT (default: HARDTACK_NODE "
+     "from "
+     "the environment, else unix:$XDG_RUNTIME_DIR/hardtack.sock, else "
+     "unix:/run/hardtack/hardtack.sock)",
+     10},
+    {"cookie-file", OPT_COOKIE_FILE, "FILE", 0,
+     "the cluster's cookie, for HOST:PORT (default: HARDTACK_COOKIE_FILE from "
+     "the environment)",
+     10},
+    {"node-name", OPT_PEER_NAME, "NAME@HOST", 0,
+     "refuse a node of another name", 10},
+    {"encryption", OPT_ENCRYPTION, "HOW", 0, "cookie (default), tls or none",
+     10},
+    {"tls-cert", OPT_TLS_CERT, "FILE", 0, "our certificate chain, PEM", 10},
+    {"tls-key", OPT_TLS_KEY, "FILE", 0, "its key, PEM", 10},
+    {"tls-ca", OPT_TLS_CA, "FILE", 0, "the authorities we trust, PEM", 10},
+    {NULL, 0, NULL, 0, "Output:", 20},
+    {"json", 'j', NULL, 0, "print JSON", 20},
+    {"timeout", 't', "TIME", 0,
+     "how long to wait for an answer: 500ms, 5s (default), or seconds", 20},
+    {"verbose", OPT_VERBOSE, NULL, 0, "show what our own node logs", 20},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+bool client_read_timeout(const char *text, uint32_t *ret_ms)
+{
+    char *end = NULL;
+    double seconds = strtod(text, &end);
+
+    if (end != text && *end == '\0' && seconds >= 0.001 && seconds <= 1e6) {
+        *ret_ms = (uint32_t)(seconds * 1000);
+        return true;
+    }
+    return setting_read(SETTING_DURATION, text, ret_ms) == NULL;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct client_opts *opts = state->input;
+    ht_encryption encryption;
+
+    switch (key) {
+    case 'n':
+        opts->node = arg;
+        return 0;
+    case 'j':
+        opts->json = true;
+        return 0;
+    case 't':
+        if (!client_read_timeout(arg, &opts->timeout_ms)) {
+            argp_error(state,
+                       "--timeout %s: expected a time such as 500ms or 5s",
+                       arg);
+        }
+        return 0;
+    case OPT_COOKIE_FILE:
+        opts->cookie_file = arg;
+        return 0;
+    case OPT_ENCRYPTION:
+        if (setting_read(SETTING_ENCRYPTION, arg, &encryption) != NULL) {
+            argp_error(state, "--encryption %s: expected cookie, tls or none",
+                       arg);
+        }
+        opts->encryption = arg;
+        return 0;
+    case OPT_TLS_CERT:
+        opts->tls_cert = arg;
+        return 0;
+    case OPT_TLS_KEY:
+        opts->tls_key = arg;
+        return 0;
+    case OPT_TLS_CA:
+        opts->tls_ca = arg;
+        return 0;
+    case OPT_PEER_NAME:
+        opts->name = arg;
+        return 0;
+    case OPT_VERBOSE:
+        opts->verbose = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp client_argp = {options, parse_option, NULL, NULL,
+                                 NULL,    NULL,         NULL};
+
+static void
+silent_log(ht_log_level level, const char *id, const char *text, void *arg)
+{
+    (void)level;
+    (void)id;
+    (void)text;
+    (void)arg;
+}
+
+static void
+verbose_log(ht_log_level level, const char *id, const char *text, void *arg)
+{
+    (void)level;
+    (void)arg;
+    fprintf(stderr, "%s %s\n", id, text);
+}
+
+/* The node to talk to, by option, environment, or the usual places. */
+static const char *
+find_address(const struct client_opts *opts, char *buf, size_t len)
+{
+    const char *env = getenv("HARDTACK_NODE");
+    char path[200];
+
+    if (opts->node != NULL) {
+        return opts->node;
+    }
+    if (env != NULL && env[0] != '\0') {
+        return env;
+    }
+    (void)cli_default_socket(path, sizeof(path));
+    if (access(path, F_OK) != 0 &&
+        access("/run/hardtack/hardtack.sock", F_OK) == 0) {
+        snprintf(path, sizeof(path), "/run/hardtack/hardtack.sock");
+    }
+    snprintf(buf, len, "unix:%s", path);
+    return buf;
+}
+
+/* What the user can do about an error; "" if the error says it all. */
+static const char *hint(ht_err err, bool is_unix)
+{
+    switch ((int)err) {
+    case HT_ENOENT:
+    case HT_ENOCONN:
+        return is_unix ? "; is a node running, with this admin socket? "
+                         "(--node ADDRESS names another)"
+                       : "; is the node running, and this its address?";
+    case HT_EAUTH:
+        return "; is --cookie-file the cookie of this cluster?";
+    case HT_ETLS:
+        return "; do --encryption and the cookie agree with the node's?";
+    case HT_EACCES:
+        return "; the admin socket is for the user that runs the node";
+    case HT_ENAME:
+        return "; another node has this address";
+    default:
+        return "";
+    }
+}
+
+static void find_peer(const ht_peer_info *info, void *arg)
+{
+    char **name = arg;
+
+    if (*name == NULL && info->name[0] != '\0') {
+        *name = strdup(info->name);
+    }
+}
+
+static int
+start_node(const struct client_opts *opts, bool is_unix, ht_node **ret_node)
+{
+    char name[64];
+    ht_config config = {
+        .name = name,
+        .hidden = true,
+        .threads = 1,
+        .log = opts->verbose ? verbose_log : silent_log,
+        .log_level = HT_LOG_DEBUG,
+        .cookie_file = opts->cookie_file,
+        .tls_cert_file = opts->tls_cert,
+        .tls_key_file = opts->tls_key,
+        .tls_ca_file = opts->tls_ca,
+    };
+    const char *env = getenv("HARDTACK_COOKIE_FILE");
+    uint8_t random[8];
+    char text[2 * sizeof(random) + 1];
+    ht_err err;
+
+    if (sodium_init() < 0) {
+        return cli_fail("no source of random numbers");
+    }
+    randombytes_buf(random, sizeof(random));
+    (void)sodium_bin2hex(text, sizeof(text), random, sizeof(random));
+    snprintf(name, sizeof(name), "hardtack-cli-%s", text);
+    if (config.cookie_file == NULL && env != NULL && env[0] != '\0') {
+        config.cookie_file = env;
+    }
+    if (is_unix) {
+        config.cookie_file = NULL; /* the kernel vouches for us */
+    } else if (config.cookie_file == NULL) {
+        return cli_fail("a node at %s wants to see the cluster's cookie: give "
+                        "--cookie-file FILE or HARDTACK_COOKIE_FILE",
+                        opts->node != NULL ? opts->node : "HOST:PORT");
+    }
+    err = ht_node_start(&config, ret_node);
+    if (err != HT_OK) {
+        const char *words = ht_start_error();
+        return cli_fail("%s", words[0] != '\0' ? words : ht_strerror(err));
+    }
+    return EXIT_OK;
+}
+
+int client_open(const struct client_opts *opts, struct client *client)
+{
+    ht_connect_opts connect = {.name = opts->name, .once = true};
+    bool is_unix;
+    ht_err err;
+    int code;
+
+    memset(client, 0, sizeof(*client));
+    client->timeout_ms = opts->timeout_ms != 0 ? opts->timeout_ms : 5000;
+    client->address =
+        find_address(opts, client->address_buf, sizeof(client->address_buf));
+    is_unix = strncmp(client->address, "unix:", 5) == 0;
+    code = start_node(opts, is_unix, &client->node);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    connect.timeout_ms = client->timeout_ms;
+    if (opts->encryption != NULL) {
+        (void)setting_read(SETTING_ENCRYPTION, opts->encryption,
+                           &connect.encryption);
+    }
+    err = ht_client_connect(client->node, client->address, &connect);
+    if (err != HT_OK) {
+        code = cli_fail("cannot connect to %s: %s%s", client->address,
+                        ht_strerror(err), hint(err, is_unix));
+        client_close(client);
+        return code;
+    }
+    ht_peer_each(client->node, find_peer, &client->peer);
+    if (client->peer == NULL) {
+        code = cli_fail("the node at %s went away", client->address);
+        client_close(client);
+    }
+    return code;
+}
+
+void client_close(struct client *client)
+{
+    ht_node_free(client->node);
+    free(client->peer);
+    client->node = NULL;
+    client->peer = NULL;
+}
+
+static int tell(const struct client *client,
+                const char *method,
+                ht_err err,
+                const char *reason)
+{
+    return cli_fail("%s of %s: %s%s%s", method, client->peer, ht_strerror(err),
+                    reason[0] != '\0' ? ": " : "", reason);
+}
+
+int client_admin(struct client *client,
+                 const char *method,
+                 const ProtobufCMessage *request,
+                 uint32_t extra_ms,
+                 ProtobufCMessage **ret_out)
+{
+    const ProtobufCMethodDescriptor *descriptor =
+        protobuf_c_service_descriptor_get_method_by_name(
+            &hardtack__admin__admin__descriptor, method);
+    ht_args args = HT_ARGS_INIT;
+    ht_reply reply = {HT_OK, "", NULL, 0, NULL};
+    ht_reader reader;
+    ht_err err;
+    int code = EXIT_OK;
+
+    ht_args_message(&args, request);
+    err = args.err;
+    if (err == HT_OK) {
+        err = ht_call_name_wait(client->node, client->peer, ADMIN_NAME, method,
+                                args.data, args.len,
+                                client->timeout_ms + extra_ms, &reply);
+    }
+    ht_args_fini(&args);
+    if (err != HT_OK) {
+        code = tell(client, method, err, reply.reason);
+    } else {
+        reader = ht_reader_reply(&reply);
+        *ret_out = ht_read_message(&reader, descriptor->output);
+        if (*ret_out == NULL) {
+            code = tell(client, method, HT_EPROTO, "its answer is malformed");
+        }
+    }
+    ht_reply_fini(&reply);
+    return code;
+}
