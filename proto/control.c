@@ -7,9 +7,9 @@
 
 #include <sodium.h>
 
-#include "base/utf8.h"
 #include "proto/arena.h"
 #include "proto/pb.h"
+#include "proto/sound.h"
 
 /* What a message may cost in memory: a base, and so much a byte.  An actor in a
  * Spawn is 5 bytes on the wire for a pid above 127, 72 in the tree, and up to
@@ -38,86 +38,15 @@ static const struct {
 #undef BIT
 };
 
-static uint32_t strings_of(const ProtobufCMessageDescriptor *message)
+static bool is_text(const ProtobufCMessageDescriptor *message,
+                    const ProtobufCFieldDescriptor *field)
 {
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
         if (strings[i].message == message) {
-            return strings[i].fields;
+            return field->id < 32 && (strings[i].fields >> field->id & 1) != 0;
         }
     }
-    return 0;
-}
-
-static bool are_strings_valid(const ProtobufCMessage *m);
-
-/* One value of a field that is a message or, if is_string, text. */
-static bool is_value_valid(const ProtobufCFieldDescriptor *field,
-                           bool is_string,
-                           const void *value)
-{
-    if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
-        const ProtobufCMessage *const *sub = value;
-
-        return *sub == NULL || are_strings_valid(*sub);
-    }
-    if (is_string) {
-        const ProtobufCBinaryData *text = value;
-
-        return hti_utf8_valid(text->data, text->len);
-    }
-    return true;
-}
-
-/* How many values of field m holds, and where the first is. */
-static size_t values_of(const ProtobufCMessage *m,
-                        const ProtobufCFieldDescriptor *field,
-                        const char **ret_first)
-{
-    const char *base = (const char *)m;
-    const char *at = base + field->offset;
-    uint32_t one_of;
-
-    *ret_first = at;
-    if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-        size_t count;
-
-        memcpy(&count, base + field->quantifier_offset, sizeof count);
-        memcpy(ret_first, at, sizeof *ret_first);
-        return count;
-    }
-    if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
-        memcpy(&one_of, base + field->quantifier_offset, sizeof one_of);
-        return one_of == field->id ? 1 : 0;
-    }
-    return 1;
-}
-
-/* As deep as the schema, which is not recursive. */
-static bool are_strings_valid(const ProtobufCMessage *m)
-{
-    uint32_t text = strings_of(m->descriptor);
-
-    for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
-        const ProtobufCFieldDescriptor *field = &m->descriptor->fields[i];
-        bool is_message = field->type == PROTOBUF_C_TYPE_MESSAGE;
-        bool is_string = field->id < 32 && (text >> field->id & 1) != 0;
-        const char *first;
-        size_t count;
-
-        if (!is_message && !is_string) {
-            continue;
-        }
-        count = values_of(m, field, &first);
-        for (size_t j = 0; j < count; j++) {
-            size_t size =
-                is_message ? sizeof(void *) : sizeof(ProtobufCBinaryData);
-
-            if (!is_value_valid(field, is_string, first + j * size)) {
-                return false;
-            }
-        }
-    }
-    return true;
+    return false;
 }
 
 /* ---- decoding ------------------------------------------------------------ */
@@ -133,7 +62,8 @@ ht_err hti_decode(const ProtobufCMessageDescriptor *descriptor,
     assert(descriptor == &hardtack__wire__authentication_message__descriptor ||
            descriptor == &hardtack__wire__control_message__descriptor ||
            descriptor == &hardtack__wire__extension__descriptor);
-    if (body.len > (SIZE_MAX - BUDGET_BASE) / BUDGET_PER_BYTE) {
+    if (body.len > (SIZE_MAX - BUDGET_BASE) / BUDGET_PER_BYTE ||
+        !hti_is_sound(descriptor, body, 1, is_text)) {
         return HT_EPROTO;
     }
     arena = hti_arena_new(BUDGET_BASE + BUDGET_PER_BYTE * body.len);
@@ -142,7 +72,7 @@ ht_err hti_decode(const ProtobufCMessageDescriptor *descriptor,
     }
     m = protobuf_c_message_unpack(descriptor, hti_arena_allocator(arena),
                                   body.len, body.data);
-    if (m == NULL || !are_strings_valid(m)) {
+    if (m == NULL) {
         err = hti_arena_starved(arena) ? HT_ENOMEM : HT_EPROTO;
         hti_arena_free(arena);
         return err;

@@ -3,69 +3,19 @@
 
 #include <stdlib.h>
 
-#include "base/utf8.h"
 #include "proto/pb.h"
+#include "proto/sound.h"
 
 /* A message may cost this much memory, and so much a byte on the wire. */
 #define BUDGET_BASE     ((size_t)64 * 1024)
 #define BUDGET_PER_BYTE ((size_t)64)
 
-/* ---- what protobuf-c does not check -------------------------------------- */
-
-static bool is_sound(const ProtobufCMessageDescriptor *desc,
-                     ht_bytes bytes,
-                     unsigned depth);
-
-/* A length-delimited value of a known field. */
-static bool is_value_sound(const ProtobufCFieldDescriptor *field,
-                           ht_bytes value,
-                           unsigned depth)
+static bool is_text(const ProtobufCMessageDescriptor *message,
+                    const ProtobufCFieldDescriptor *field)
 {
-    if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
-        return is_sound(field->descriptor, value, depth + 1);
-    }
-    if (field->type == PROTOBUF_C_TYPE_STRING) {
-        return hti_utf8_valid(value.data, value.len);
-    }
-    return true;
+    (void)message;
+    return field->type == PROTOBUF_C_TYPE_STRING;
 }
-
-/* Whether no message nests deeper than prost's limit and every string is UTF-8.
- * Recursion stops at that limit, before protobuf-c recurses. */
-static bool
-is_sound(const ProtobufCMessageDescriptor *desc, ht_bytes bytes, unsigned depth)
-{
-    struct hti_pb_in in = hti_pb_open(bytes);
-    uint32_t key;
-
-    if (depth >= HTI_PB_DEPTH_MAX) {
-        return false;
-    }
-    while (in.p != in.end) {
-        const ProtobufCFieldDescriptor *field;
-        ht_bytes value;
-
-        if (!hti_pb_key(&in, &key)) {
-            return false;
-        }
-        if ((key & 7) != HTI_PB_LEN) {
-            if (!hti_pb_skip(&in, key, depth)) {
-                return false;
-            }
-            continue;
-        }
-        if (!hti_pb_len(&in, &value)) {
-            return false;
-        }
-        field = protobuf_c_message_descriptor_get_field(desc, key >> 3);
-        if (field != NULL && !is_value_sound(field, value, depth)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* ---- decoding ------------------------------------------------------------ */
 
 /* malloc with a budget: blocks can be freed without it. */
 struct budget {
@@ -106,7 +56,7 @@ ht_err hti_message_decode(const ProtobufCMessageDescriptor *desc,
     ProtobufCMessage *m;
 
     if (bytes.len > (SIZE_MAX - BUDGET_BASE) / BUDGET_PER_BYTE ||
-        !is_sound(desc, bytes, 0)) {
+        !hti_is_sound(desc, bytes, 0, is_text)) {
         return HT_EARGS;
     }
     budget.left = BUDGET_BASE + BUDGET_PER_BYTE * bytes.len;
