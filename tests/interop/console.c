@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "tests/interop/calc.h"
@@ -18,9 +19,17 @@
 #define MAILBOX_MSG_MAX (1u << 20)
 #define MAILBOX_MAX     (256u << 20)
 
+/* A call in flight; its answer is reported under the command's id. */
+struct call {
+    LIST_ENTRY(call) entry;
+    const struct type *reply;
+    char id[];
+};
+
 struct console {
     ht_actor *self;
     ht_node *node;
+    LIST_HEAD(, call) calls;
     size_t line_len;
     char line[LINE_BYTES_MAX];
 };
@@ -357,11 +366,6 @@ static void do_cast_text(const struct command *c)
     }
 }
 
-struct call {
-    const struct type *reply;
-    char id[];
-};
-
 static void on_reply(ht_actor *self, const ht_reply *reply, void *arg)
 {
     struct call *call = arg;
@@ -383,6 +387,7 @@ static void on_reply(ht_actor *self, const ht_reply *reply, void *arg)
         }
     }
     value_fini(&value);
+    LIST_REMOVE(call, entry);
     free(call);
 }
 
@@ -425,7 +430,9 @@ static void do_call(const struct command *c)
     if (err) {
         report_error(c->id, calc_error(err));
         free(call);
+        return;
     }
+    LIST_INSERT_HEAD(&console->calls, call, entry);
 }
 
 /* ---- the table ------------------------------------------------------------
@@ -589,10 +596,18 @@ static ht_err console_on_event(ht_actor *self, const ht_event *event)
     return HT_OK;
 }
 
+/* The calls in flight are not answered any more. */
 static void console_terminate(ht_actor *self, const ht_exit *why)
 {
+    struct console *console = ht_state(self);
+    struct call *call;
+
     (void)why;
-    free(ht_state(self));
+    while ((call = LIST_FIRST(&console->calls)) != NULL) {
+        LIST_REMOVE(call, entry);
+        free(call);
+    }
+    free(console);
 }
 
 ht_err spawn_console(ht_node *node, const struct console_opts *opts)

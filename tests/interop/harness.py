@@ -34,7 +34,7 @@ class Peer:
     def __init__(self, kind, name, *options, cookie="cookie", mode="isolated", port=0):
         self.kind, self.short = kind, name
         self.name = f"{name}@127.0.0.1"
-        self.reports, self.ended, self.ids = [], False, 0
+        self.reports, self.ended, self.killed, self.ids = [], False, False, 0
         self.changed = threading.Condition()
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
@@ -123,16 +123,26 @@ class Peer:
         return {s["peer"]: s["accepted"] for s in self.do("sessions")}
 
     def kill(self):
+        self.killed = True
         self.process.kill()
         self.process.wait()
 
     def end(self):
-        """End by closing standard input; a peer that does not is killed."""
+        """End by closing standard input; a peer that does not is killed.  None, or what was wrong with its end."""
+        if self.process.poll() is not None:
+            return None if self.killed else self.ending()
         try:
             self.process.stdin.close()
-            self.process.wait(5)
+            self.process.wait(10)
         except (OSError, subprocess.TimeoutExpired):
             self.kill()
+            return f"{self.short} did not end{self.stderr()}"
+        return self.ending()
+
+    def ending(self):
+        """A sanitizer or a leak in a C peer shows in its status."""
+        status = self.process.returncode
+        return f"{self.short} ended with status {status}{self.stderr()}" if status and self.kind == "c" else None
 
 
 def poll(what, condition, timeout=TIMEOUT):

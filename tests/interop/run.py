@@ -32,10 +32,10 @@ class Cluster:
         return self.peers[-1]
 
     def end(self):
+        """End all; None, or what was wrong with the first end that was not as it should be."""
         for peer in self.peers:
             peer.process.stdin.close() if peer.process.poll() is None and not peer.process.stdin.closed else None
-        for peer in self.peers:
-            peer.end()
+        return next(filter(None, [peer.end() for peer in self.peers]), None)
 
 
 def default_pairs(kinds):
@@ -66,7 +66,8 @@ def run(title, scenario, kinds):
             where = [f for f in frame if f.filename.endswith(("scenarios.py", "conformance.py"))]
             why = f"{error} (line {where[-1].lineno})" if where else str(error)
         finally:
-            cluster.end()
+            ending = cluster.end()
+        why = why or ending
     print(f"ok {title}" if why is None else f"not ok {title}: {why}", flush=True)
     if time.monotonic() - started > 10:
         print(f"# {title} took {time.monotonic() - started:.0f} s", flush=True)
