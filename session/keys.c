@@ -325,10 +325,10 @@ static unsigned rate_of(const struct alphabet *a)
     return rate;
 }
 
-/* The length of what the text repeats: "abcabca" has 3. */
+/* The length of what the text repeats, at least twice: "abcabca" has 3. */
 static size_t period_of(const uint8_t *text, size_t len)
 {
-    for (size_t p = 1; p < len; p++) {
+    for (size_t p = 1; p <= len / 2; p++) {
         if (memcmp(text, text + p, len - p) == 0) {
             return p;
         }

@@ -42,9 +42,7 @@ static ht_err feed_piece(struct side *side,
 
     CHECK(piece != NULL);
     head = hti_fragment_head(piece, lane, total, n);
-    if (n > 0) {
-        memcpy(piece + head, data, n);
-    }
+    memcpy(piece + head, data, n);
     err = side_feed(side, 0, piece, head + n);
     free(piece);
     return err;
@@ -167,10 +165,23 @@ static void test_refused_pieces(void **state)
     check_refused(HT_EPROTO, "began a message inside one", 1, 60000, 10);
     check_refused(HT_EPROTO, "never began", 2, 0, 10);
     check_refused(HT_EPROTO, "49000 are missing", 1, 0, 49001);
-    check_refused(HT_EPROTO, "49000 are missing", 1, 0, 0);
     check_refused(HT_EPROTO, "10 are missing", 2, 10, 11);
     check_refused(HT_ETOOBIG, "over the limit", 2, (64 << 20) + 1, 10);
     check_refused(HT_ETOOBIG, "over the limit", 2, UINT64_MAX, 10);
+}
+
+/* Nobody needs one, and it costs its sender nothing. */
+static void test_empty_piece(void **state)
+{
+    struct side a, b;
+
+    (void)state;
+    pair_open(&a, &b);
+    CHECK_OK(feed_piece(&a, 1, 100, "x", 1));
+    CHECK_ERR(feed_hex(&a, 0, "0000000000000005ca3e020801"), HT_EPROTO);
+    CHECK(why_has(&a, "99 are missing"));
+    side_fini(&a);
+    side_fini(&b);
 }
 
 static void test_too_many_lanes(void **state)
@@ -218,7 +229,7 @@ static void test_fragment_of_a_fragment(void **state)
     pair_open(&a, &b);
     n = hti_fragment_head(piece, 5, 4, 4);
     memset(piece + n, 0, 4);
-    n += 4 - HTI_FRAME_HEAD;
+    n -= 4; /* without the head of 8, with the data of 4 */
     CHECK_ERR(feed_piece(&a, 1, n, piece + HTI_FRAME_HEAD, n), HT_EPROTO);
     CHECK(why_has(&a, "inside a fragmented message"));
     side_fini(&a);
@@ -241,6 +252,7 @@ CHECK_MAIN(cmocka_unit_test(test_pieces_become_the_message),
            cmocka_unit_test(test_lanes_interleave),
            cmocka_unit_test(test_small_messages_overtake),
            cmocka_unit_test(test_refused_pieces),
+           cmocka_unit_test(test_empty_piece),
            cmocka_unit_test(test_too_many_lanes),
            cmocka_unit_test(test_unfinished_bytes_are_bounded),
            cmocka_unit_test(test_fragment_of_a_fragment),
