@@ -100,7 +100,7 @@ quote_one(char out[4], const uint8_t *s, size_t len, size_t *ret_used)
 const char *hti_quote(char *buf, size_t buf_len, const void *s, size_t len)
 {
     const uint8_t *p = s;
-    size_t at = 0;
+    size_t at = 0, cut = 1; /* where a cut mark would fit */
 
     /* The quotes, a cut mark and the end must fit. */
     if (buf_len < 6) {
@@ -113,19 +113,19 @@ const char *hti_quote(char *buf, size_t buf_len, const void *s, size_t len)
     while (len > 0) {
         char out[4];
         size_t used, n = quote_one(out, p, len, &used);
-        bool last = used == len;
 
-        if (at + n + (last ? 0 : 3) + 2 > buf_len) {
+        if (at + 3 + 2 <= buf_len) {
+            cut = at;
+        }
+        if (at + n + 2 > buf_len) {
+            memcpy(buf + cut, "...", 3);
+            at = cut + 3;
             break;
         }
         memcpy(buf + at, out, n);
         at += n;
         p += used;
         len -= used;
-    }
-    if (len > 0) {
-        memcpy(buf + at, "...", 3);
-        at += 3;
     }
     buf[at++] = '"';
     buf[at] = '\0';

@@ -27,6 +27,9 @@
 #define RECYCLE 1
 #endif
 
+/* malloc refuses more, and a sanitizer would rather end the program. */
+#define SIZE_BYTES_MAX ((size_t)PTRDIFF_MAX)
+
 /* Counts down to the allocation that fails; 0 and below: none does. */
 static _Atomic long fail_after;
 
@@ -261,7 +264,7 @@ void *hti_alloc(size_t size)
     struct block *block;
     uint32_t class;
 
-    if (size > SIZE_MAX - HEAD_BYTES || should_fail()) {
+    if (size > SIZE_BYTES_MAX - HEAD_BYTES || should_fail()) {
         return NULL;
     }
     class = class_of(size + HEAD_BYTES);
@@ -306,7 +309,10 @@ void hti_free(void *data)
 
 void *hti_alloc(size_t size)
 {
-    return should_fail() ? NULL : malloc(size > 0 ? size : 1);
+    if (size > SIZE_BYTES_MAX || should_fail()) {
+        return NULL;
+    }
+    return malloc(size > 0 ? size : 1);
 }
 
 void hti_free(void *data)
@@ -330,7 +336,7 @@ struct hti_buf *hti_buf_new(size_t cap)
 {
     struct hti_buf *buf;
 
-    if (cap > SIZE_MAX - sizeof *buf || should_fail()) {
+    if (cap > SIZE_BYTES_MAX - sizeof *buf || should_fail()) {
         return NULL;
     }
     buf = malloc(sizeof *buf + cap);

@@ -51,7 +51,8 @@ typedef struct ht_stub ht_stub;
 /**
  * Bind a service descriptor to an actor.  From an ordinary thread a stub
  * function blocks, and has called the closure when it returns; in a handler it
- * returns at once, and the closure runs later as a turn of the same actor.
+ * returns at once, and the closure runs later as a turn of the same actor (a
+ * cast, and a call that cannot be made, have called it when it returns).
  * The closure's message is NULL after an error: ht_stub_error() inside the
  * closure, or after a blocking stub function, says which.
  */
