@@ -159,39 +159,55 @@ static void test_pongs_are_bounded(void **state)
     side_fini(&b);
 }
 
+static ht_err
+feed_pong(struct side *side, uint64_t now_ms, int64_t seconds, int32_t nanos)
+{
+    Hardtack__Wire__ControlMessage m = HARDTACK__WIRE__CONTROL_MESSAGE__INIT;
+    Hardtack__Wire__Pong pong = HARDTACK__WIRE__PONG__INIT;
+    Hardtack__Wire__Timestamp at = HARDTACK__WIRE__TIMESTAMP__INIT;
+
+    at.has_seconds = at.has_nanos = true;
+    at.seconds = seconds;
+    at.nanos = nanos;
+    pong.timestamp = &at;
+    m.msg_case = HARDTACK__WIRE__CONTROL_MESSAGE__MSG_PONG;
+    m.pong = &pong;
+    return feed_frame(side, now_ms, hti_frame_control(&m));
+}
+
 static void test_malformed_pongs(void **state)
 {
-    static const char *const pongs[] = {
-        "00000000000000041a022200", /* no timestamp */
-        "000000000000000a1a0822060a040801"
-        "1000", /* 1 s: never sent */
-        "00000000000000111a0f220d0a0b08ffffffffffffffffff01", /* before 1970 */
-        /* nanos 1,000,000,000 */
-        "000000000000000c1a0a22080a061080"
-        "94ebdc03",
-        /* nanos -1 */
-        "00000000000000111a0f220d0a0b10ffffffffffffffffff01",
-        /* seconds 253402300800 */
-        "000000000000000d1a0b22090a0708"
-        "8092bcc3b007",
+    static const struct {
+        int64_t seconds;
+        int32_t nanos;
+    } pongs[] = {
+        {-1, 0},
+        {INT64_MIN, 0},
+        {0, -1},
+        {0, 1000000000},
+        {0, INT32_MIN},
+        {INT64_C(253402300800), 0},
+        {INT64_MAX, INT32_MAX},
+        {5, 1000}, /* later than the newest ping, at 5 s */
+        {9, 0},    /* now: not a ping either */
+        {1000, 0},
     };
     struct side b;
 
     (void)state;
     open_ractor(&b, 1);
-    CHECK_OK(feed_hex(&b, 10, "00000000000000061a0422020a00")); /* too soon */
-    CHECK(b.rtts == 0);
+    CHECK_OK(feed_pong(&b, 10, 0, 0)); /* before any ping */
     tick(&b, 5000);
+    CHECK(pinged(&b));
+    CHECK_OK(feed_hex(&b, 9000, "00000000000000041a022200")); /* no time */
     for (size_t i = 0; i < sizeof(pongs) / sizeof(pongs[0]); i++) {
-        if (i != 1) {
-            CHECK_OK(feed_hex(&b, 5000, pongs[i]));
-        }
+        CHECK_OK(feed_pong(&b, 9000, pongs[i].seconds, pongs[i].nanos));
     }
-    /* Later than the newest ping. */
-    CHECK_OK(feed_hex(&b, 9000, "00000000000000081a0622040a020806"));
-    CHECK(b.rtts == 0);
+    CHECK(b.rtts == 0 && !pinged(&b));
     /* None of these was an answer: it is not dead for being silent. */
     tick(&b, 100000);
+    CHECK_OK(feed_pong(&b, 100000, 5, 0));
+    CHECK(b.rtts == 1 && b.rtt_us == 95000000);
     side_fini(&b);
 }
 

@@ -258,9 +258,45 @@ static void test_direct_reads(void **state)
     side_fini(&b);
 }
 
+/* Every frame that there is no memory for closes with that reason. */
+static void test_out_of_memory(void **state)
+{
+    unsigned failed = 0;
+
+    (void)state;
+    for (long n = 1;; n++) {
+        struct side a, b;
+        bool opened;
+        ht_err err;
+
+        side_init(&a, true, ring_one(COOKIE));
+        side_init(&b, false, ring_one(COOKIE));
+        CHECK_OK(hti_session_new(&a.config, &side_ops, &a, 0, &a.session));
+        side_open(&b, 0);
+        hti_alloc_fail_after(n);
+        err = hti_session_start(a.session, 0);
+        if (err == HT_OK) {
+            converse(&a, &b, 0, SIZE_MAX);
+        }
+        hti_alloc_fail_after(0);
+        opened = side_is(&a, HTI_SESSION_OPEN) && side_is(&b, HTI_SESSION_OPEN);
+        if (!opened) {
+            CHECK(err == HT_ENOMEM || a.err == HT_ENOMEM || b.err == HT_ENOMEM);
+            failed++;
+        }
+        side_fini(&a);
+        side_fini(&b);
+        if (opened) {
+            break;
+        }
+    }
+    CHECK(failed >= 5); /* as many as the handshake has frames */
+}
+
 CHECK_MAIN(cmocka_unit_test(test_initiator_states),
            cmocka_unit_test(test_acceptor_states),
            cmocka_unit_test(test_open_ignores_authentication),
            cmocka_unit_test(test_early_messages),
            cmocka_unit_test(test_messages_after_open),
-           cmocka_unit_test(test_direct_reads))
+           cmocka_unit_test(test_direct_reads),
+           cmocka_unit_test(test_out_of_memory))
