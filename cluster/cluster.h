@@ -27,6 +27,9 @@
 struct hti_cluster;
 struct hti_link;
 
+/* ht_ref.node of own actors: slot 1 of generation 1, in every node. */
+#define HTI_LOCAL_HANDLE (UINT64_C(1) << 32 | 1)
+
 /* How a peer is reached; strings are lent for the call they are passed to. */
 struct hti_target {
     const char *address; /* host:port, [v6]:port, unix:/path */
@@ -48,10 +51,13 @@ struct hti_cluster_io {
 /* What a transport implements for one link. */
 struct hti_link_io {
     /* There is something to write: arrange for the loop to pop and write.  Any
-     * thread, never from a lock.  Called once, until the loop went to sleep. */
+     * thread; also with the directory lock and the mirror's held, so it only
+     * notes and wakes, and calls nothing of the runtime or the cluster.  Called
+     * once, until the loop went to sleep; not after hti_link_closed(). */
     void (*wake)(void *io_arg);
     /* Close the stream, after what is queued for a handshake's last words;
-     * ends in hti_link_closed().  Any thread. */
+     * ends in hti_link_closed(), never from inside.  Any thread and under the
+     * same locks as wake; at most once; not after hti_link_closed(). */
     void (*close)(void *io_arg, ht_err why);
     /* HTI_MODE_TLS: whether the peer's certificate is good for that name. */
     bool (*cert_matches)(void *io_arg, const char *name);
@@ -96,8 +102,10 @@ uint64_t hti_cluster_tick(struct hti_cluster *cluster, uint64_t now_ms);
 /* ---- peers ---- */
 
 /* A peer to keep connected (once: until its link is lost). on_result, if not
- * NULL, is called exactly once: HT_OK when the peer is ready, or why this
- * attempt failed; any thread. */
+ * NULL, is called exactly once unless this fails: HT_OK when the peer is ready,
+ * or why this attempt failed, after which it is not dialled again unless it was
+ * to be before; any thread, maybe from inside; it must not call the cluster.
+ * HT_EINVAL, HT_EBUSY (too many peers), HT_ECLOSED, HT_ENOMEM. */
 HT_MUSTUSE ht_err hti_cluster_connect(struct hti_cluster *cluster,
                                       const struct hti_target *target,
                                       bool once,
@@ -120,7 +128,9 @@ struct hti_link_params {
     bool admin;                     /* peercred: the peer may administer */
 };
 /* A stream is up: make its link; the initiator's first bytes are queued. io
- * and io_arg live until hti_link_closed() has returned. */
+ * and io_arg live until hti_link_closed() has returned.  An error ends the
+ * attempt to dial, too, and hti_link_closed() is not to be called.
+ * HT_ECANCELLED: nobody wants that peer any more; HT_ECLOSED; HT_ENOMEM. */
 HT_MUSTUSE ht_err hti_cluster_link(struct hti_cluster *cluster,
                                    const struct hti_link_params *params,
                                    const struct hti_link_io *io,

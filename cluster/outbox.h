@@ -15,6 +15,8 @@
 #include "proto/envelope.h"
 
 #define HTI_FRAGMENT_BYTES (64 * 1024)
+/* Large frames in progress at once; lanes that are equal modulo this share. */
+#define HTI_OUTBOX_LANES 16
 
 struct hti_outbox;
 
@@ -29,19 +31,21 @@ struct hti_outbox *hti_outbox_unref(struct hti_outbox *outbox);
 
 /* Takes *frame on success.  HT_EBUSY: no credit (counted; a frame is always
  * taken by an empty outbox, however large); HT_ENOCONN: closed.
- * urgent: control frames, which are never refused for credit. */
+ * urgent: control frames, which may go eight times over the limit; refused even
+ * so, the connection is to be closed, since its peer does not read. */
 ht_err hti_outbox_push(struct hti_outbox *outbox,
                        struct hti_frame **frame,
                        bool urgent);
-/* No push succeeds after this returns; what is queued is freed by the last
- * unref. */
+/* No push succeeds, and no on_busy runs, after this returns; it waits for those
+ * that are inside, so not from on_busy.  What is queued can still be popped;
+ * the last unref frees it. */
 void hti_outbox_close(struct hti_outbox *outbox);
 
 /* ---- the connection's loop ---- */
 
-/* Bytes to write next, in order: head, then data.  Then release it, when they
- * are written or copied; that frees the frame and gives its credit back when
- * its last piece is released. */
+/* Bytes to write next, in order: head, then data.  Then release it, in the
+ * order popped, when they are written or copied; that frees the frame and gives
+ * its credit back when its last piece is released. */
 struct hti_slice {
     uint8_t head[HTI_FRAGMENT_HEAD_MAX];
     size_t head_len;
