@@ -36,10 +36,12 @@ static uint64_t length_at(const uint8_t *p)
 }
 
 /* The reader says that this is the next payload. */
-static void check_payload(struct stream *s, struct hti_payload *payload)
+static void
+check_payload(struct stream *s, uint64_t limit, struct hti_payload *payload)
 {
     require(s->len - s->at >= HTI_FRAME_HEAD);
     require(length_at(s->data + s->at) == payload->len);
+    require(payload->len <= limit);
     s->at += HTI_FRAME_HEAD;
     require(s->len - s->at >= payload->len);
     require(payload->len == 0 ||
@@ -116,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         taken += feed(&reader, s.data + taken, piece, &payload, &got);
         refused = got < 0;
         if (got > 0) {
-            check_payload(&s, &payload);
+            check_payload(&s, reader.limit, &payload);
         }
     }
     check_end(&s, &reader, refused);
