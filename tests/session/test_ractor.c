@@ -188,6 +188,73 @@ static void test_statuses(void **state)
     }
 }
 
+/* ---- recorded between two Rust nodes (tests/interop/transcripts) ---- */
+
+#define RUST_NAME                                                              \
+    "00000000000000300a2e0a2c0a0b61403132372e302e302e31120208011a0f3132372e30" \
+    "2e302e313a33343831312098e2808bd0e682c511"
+#define RUST_STATUS "00000000000000040a021200"
+#define RUST_CHALLENGE                                                         \
+    "000000000000002c0a2a22280a0b62403132372e302e302e31120208011896dcdac40822" \
+    "0f3132372e302e302e313a3337333433"
+#define RUST_REPLY                                                             \
+    "000000000000002a0a282a2608c5f4101220a76ad3d770f0efa2d0b9f8f5300b0f077427" \
+    "042f532f57715f77f6def3cd9536"
+#define RUST_ACK                                                               \
+    "00000000000000260a2432220a2036a4549320febe2be456d2b552b01454ff9b8447310f" \
+    "2306200a86450466e063"
+#define RUST_SYNC_OF_INITIATOR                                                 \
+    "000000000000000c1a0a0a080a0608031202706100000000000000231a212a1f0a026761" \
+    "12060803120270611a115f5f64656661756c745f73636f70655f5f00000000000000041a" \
+    "024a00"
+#define RUST_SYNC_OF_ACCEPTOR                                                  \
+    "00000000000000141a120a100a060803120270620a06080412026362000000000000002c" \
+    "1a2a2a280a0b63616c63756c61746f727312060804120263621a115f5f64656661756c74" \
+    "5f73636f70655f5f00000000000000231a212a1f0a02676212060803120270621a115f5f" \
+    "64656661756c745f73636f70655f5f00000000000000041a024a00"
+
+/* Ours in the place of the Rust acceptor says the same, byte for byte. */
+static void test_in_place_of_a_rust_acceptor(void **state)
+{
+    struct side b;
+
+    (void)state;
+    init_any(&b, false);
+    b.self.name = "b@127.0.0.1";
+    b.self.connection_string = "127.0.0.1:37343";
+    b.config.challenge = 0x8896ae16;
+    side_open(&b, 0);
+    CHECK_OK(feed_hex(&b, 0, RUST_NAME));
+    expect_hex(&b, RUST_STATUS RUST_CHALLENGE);
+    CHECK_OK(feed_hex(&b, 0, RUST_REPLY));
+    expect_hex(&b, RUST_ACK);
+    CHECK(side_is(&b, HTI_SESSION_OPEN));
+    CHECK(strcmp(b.opened.name, "a@127.0.0.1") == 0);
+    CHECK_OK(feed_hex(&b, 0, RUST_SYNC_OF_INITIATOR));
+    CHECK(b.controls == 2 && b.readies == 1);
+    side_fini(&b);
+}
+
+static void test_in_place_of_a_rust_initiator(void **state)
+{
+    struct side a;
+
+    (void)state;
+    init_any(&a, true);
+    a.self.name = "a@127.0.0.1";
+    a.self.connection_string = "127.0.0.1:34811";
+    a.config.challenge = 0x43a45;
+    side_open(&a, 0);
+    a.out.at = a.out.len; /* Name carries our Hello */
+    CHECK_OK(feed_hex(&a, 0, RUST_STATUS RUST_CHALLENGE));
+    expect_hex(&a, RUST_REPLY);
+    CHECK_OK(feed_hex(&a, 0, RUST_ACK RUST_SYNC_OF_ACCEPTOR));
+    CHECK(side_is(&a, HTI_SESSION_OPEN));
+    CHECK(strcmp(a.opened.name, "b@127.0.0.1") == 0);
+    CHECK(a.controls == 3 && a.readies == 1);
+    side_fini(&a);
+}
+
 /* ---- negative vectors ---- */
 
 /* What is ignored, before and after authentication. */
@@ -570,6 +637,8 @@ CHECK_MAIN(cmocka_unit_test(test_acceptor_gives_the_vectors),
            cmocka_unit_test(test_old_framing_is_refused),
            cmocka_unit_test(test_challenge_zero_is_absent),
            cmocka_unit_test(test_statuses),
+           cmocka_unit_test(test_in_place_of_a_rust_acceptor),
+           cmocka_unit_test(test_in_place_of_a_rust_initiator),
            cmocka_unit_test(test_ignored_frames),
            cmocka_unit_test(test_fatal_frames),
            cmocka_unit_test(test_challenge_without_status),
