@@ -328,8 +328,23 @@ ht_err hti_rt_spawn_unlisted(ht_node *node,
 ht_err
 hti_rt_call_origin(ht_actor *self, ht_call call, struct hti_origin *ret_origin);
 
+/* What self was spawned with: the typed layer keeps a service behind it. */
+const ht_behavior *hti_actor_behavior(const ht_actor *self);
+/* ht_call_async() with an arg that wants freeing: drop(arg) runs once, after
+ * on_reply or instead of it; not after an error. */
+ht_err hti_call_async_owned(ht_actor *self,
+                            ht_ref to,
+                            const char *variant,
+                            const void *args,
+                            size_t args_len,
+                            uint32_t timeout_ms,
+                            ht_reply_fn on_reply,
+                            void (*drop)(void *arg),
+                            void *arg);
 /* What hangs on an actor for the typed layer (service.c): set in init. */
 void hti_actor_set_service(ht_actor *self, const void *descriptor);
+/* NULL: none was set, or the actor is gone. */
+const void *hti_rt_actor_service(ht_node *node, uint64_t pid);
 
 struct hti_rt_stats {
     uint64_t actors, runnable, handled, dropped, timers, calls, steals, wakes;
