@@ -106,6 +106,19 @@ static void test_broken_messages_are_refused(void **state)
     CHECK_ERR(decode_hex(ext_desc, "0001"), HT_EPROTO);
 }
 
+static void test_what_protobuf_c_lets_pass_is_refused(void **state)
+{
+    (void)state;
+    /* field number 0 in two bytes */
+    CHECK_ERR(decode_hex(auth_desc, "800001"), HT_EPROTO);
+    /* a pid of more than 64 bits, and the largest there is */
+    CHECK_ERR(decode_hex(control_desc, "0a0d0a0b08ffffffffffffffffff02"),
+              HT_EPROTO);
+    CHECK_OK(decode_hex(control_desc, "0a0d0a0b08ffffffffffffffffff01"));
+    /* a group that is not UTF-8, then one that is */
+    CHECK_ERR(decode_hex(control_desc, "2a060a01ff0a0161"), HT_EPROTO);
+}
+
 static void test_an_empty_message_is_taken(void **state)
 {
     struct hti_decoded d;
@@ -274,6 +287,7 @@ CHECK_MAIN(cmocka_unit_test(test_every_string_must_be_utf8),
            cmocka_unit_test(test_bytes_need_not_be_utf8),
            cmocka_unit_test(test_strings_keep_a_nul),
            cmocka_unit_test(test_broken_messages_are_refused),
+           cmocka_unit_test(test_what_protobuf_c_lets_pass_is_refused),
            cmocka_unit_test(test_an_empty_message_is_taken),
            cmocka_unit_test(test_a_spawn_of_a_whole_node_fits_the_budget),
            cmocka_unit_test(test_a_tree_of_empty_elements_does_not),
