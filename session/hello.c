@@ -150,7 +150,8 @@ static ht_err take_hello(struct hti_session *s, const Hardtack__Wire__Hello *m)
     peer->capabilities = m->capabilities;
     peer->incarnation = m->incarnation;
     peer->flags = m->flags;
-    peer->frame_max = m->frame_max != 0 ? m->frame_max : HTI_FRAME_BYTES_MAX;
+    peer->frame_max =
+        m->frame_max != 0 ? m->frame_max : (uint64_t)HTI_FRAME_BYTES_MAX;
     peer->message_max = m->message_max != 0 ? m->message_max : peer->frame_max;
     memcpy(peer->instance, m->instance.data, HTI_INSTANCE_BYTES);
     return HT_OK;
@@ -219,7 +220,7 @@ ht_err hti_session_meet(struct hti_session *s,
         return err;
     }
     peer->connection_id = connection_id;
-    peer->frame_max = HTI_FRAME_BYTES_MAX;
+    peer->frame_max = (uint64_t)HTI_FRAME_BYTES_MAX;
     err = hello != NULL ? take_hello(s, hello) : HT_OK;
     if (err == HT_OK) {
         err = check_self(s);

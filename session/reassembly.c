@@ -12,7 +12,7 @@
 
 #include "session/session_internal.h"
 
-#define FIRST_CAP (256u * 1024)
+#define FIRST_CAP ((size_t)256 * 1024)
 
 struct lane {
     uint32_t id;
@@ -82,7 +82,7 @@ static bool lane_reserve(struct lane *lane, size_t need)
     if (bigger == NULL) {
         return false;
     }
-    if (lane->have > 0) {
+    if (lane->buf != NULL) {
         memcpy(bigger->data, lane->buf->data, lane->have);
     }
     hti_buf_unref(lane->buf);
@@ -183,18 +183,19 @@ ht_err hti_session_fragment(struct hti_session *s,
     }
     if (fragment->has_total) {
         err = start_lane(s, fragment, &lane);
+        if (err != HT_OK) {
+            return err;
+        }
     } else {
         lane = find_lane(s->reassembly, fragment->lane);
-        if (lane == NULL) {
-            err = hti_session_fail(s, HT_EPROTO,
-                                   "lane %" PRIu32
-                                   " goes on with a message it never began",
-                                   fragment->lane);
-        }
     }
-    if (err == HT_OK) {
-        err = add_piece(s, lane, fragment->data);
+    if (lane == NULL) {
+        return hti_session_fail(s, HT_EPROTO,
+                                "lane %" PRIu32
+                                " goes on with a message it never began",
+                                fragment->lane);
     }
+    err = add_piece(s, lane, fragment->data);
     if (err == HT_OK && lane->have == lane->total) {
         err = finish_lane(s, now_ms, lane);
     }
