@@ -153,7 +153,7 @@ static void copy_config(struct hti_session *s,
     s->mode = config->mode;
     s->self = config->self;
     s->frame_max = first_of(config->frame_max, config->self->frame_max,
-                            HTI_FRAME_BYTES_MAX);
+                            (uint64_t)HTI_FRAME_BYTES_MAX);
     s->message_max =
         first_of(config->message_max, config->self->message_max, s->frame_max);
     if (s->message_max > MESSAGE_MAX) {
