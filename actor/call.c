@@ -23,6 +23,12 @@ static bool is_local(const ht_node *node, ht_ref to)
     return to.node == node->local_handle;
 }
 
+struct answer_to {
+    ht_reply_fn on_reply;
+    void (*drop)(void *arg); /* may be NULL */
+    void *arg;
+};
+
 static ht_err dispatch(ht_node *node,
                        const struct target *target,
                        struct hti_view *view,
@@ -81,16 +87,16 @@ static ht_err call_async(ht_actor *self,
                          const struct target *target,
                          struct hti_view *view,
                          uint32_t timeout_ms,
-                         ht_reply_fn on_reply,
-                         void *arg,
+                         const struct answer_to *answer_to,
                          uint64_t *ret_call)
 {
     ht_node *node = self->node;
     uint32_t ms = timeout_ms != 0 ? timeout_ms : CALL_MS_DEFAULT;
     struct hti_flight_what what = {.to = flight_ref(node, target->to),
                                    .deadline_ns = hti_deadline(node, ms),
-                                   .on_reply = on_reply,
-                                   .arg = arg};
+                                   .on_reply = answer_to->on_reply,
+                                   .arg = answer_to->arg,
+                                   .drop = answer_to->drop};
     struct hti_flight *f;
     uint64_t tag;
     ht_err err = check_target(node, target->to);
@@ -106,6 +112,7 @@ static ht_err call_async(ht_actor *self,
     if (err != HT_OK && hti_flight_claim(f, tag)) {
         LIST_REMOVE(f, entry);
         f->listed = false;
+        f->drop = NULL;
         hti_flight_release(f);
         return err;
     }
@@ -113,6 +120,30 @@ static ht_err call_async(ht_actor *self,
         *ret_call = tag;
     }
     return HT_OK;
+}
+
+ht_err hti_call_async_owned(ht_actor *self,
+                            ht_ref to,
+                            const char *variant,
+                            const void *args,
+                            size_t args_len,
+                            uint32_t timeout_ms,
+                            ht_reply_fn on_reply,
+                            void (*drop)(void *arg),
+                            void *arg)
+{
+    struct target target = {.to = to};
+    struct answer_to answer_to = {on_reply, drop, arg};
+    struct hti_view view;
+    ht_err err = hti_view_of(variant, args, args_len, &view);
+
+    if (self == NULL || self != hti_thread.actor || on_reply == NULL) {
+        return HT_EINVAL;
+    }
+    if (err != HT_OK) {
+        return err;
+    }
+    return call_async(self, &target, &view, timeout_ms, &answer_to, NULL);
 }
 
 ht_err ht_call_async(ht_actor *self,
@@ -126,6 +157,7 @@ ht_err ht_call_async(ht_actor *self,
                      uint64_t *ret_call)
 {
     struct target target = {.to = to};
+    struct answer_to answer_to = {on_reply, NULL, arg};
     struct hti_view view;
     ht_err err = hti_view_of(variant, args, args_len, &view);
 
@@ -135,8 +167,7 @@ ht_err ht_call_async(ht_actor *self,
     if (err != HT_OK) {
         return err;
     }
-    return call_async(self, &target, &view, timeout_ms, on_reply, arg,
-                      ret_call);
+    return call_async(self, &target, &view, timeout_ms, &answer_to, ret_call);
 }
 
 ht_err ht_call_name_async(ht_actor *self,
@@ -151,6 +182,7 @@ ht_err ht_call_name_async(ht_actor *self,
                           uint64_t *ret_call)
 {
     struct target target;
+    struct answer_to answer_to = {on_reply, NULL, arg};
     struct hti_view view;
     ht_err err = hti_view_of(variant, args, args_len, &view);
 
@@ -164,8 +196,7 @@ ht_err ht_call_name_async(ht_actor *self,
     if (err != HT_OK) {
         return err;
     }
-    return call_async(self, &target, &view, timeout_ms, on_reply, arg,
-                      ret_call);
+    return call_async(self, &target, &view, timeout_ms, &answer_to, ret_call);
 }
 
 ht_err ht_call_cancel(ht_actor *self, uint64_t call)

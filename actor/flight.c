@@ -158,6 +158,7 @@ ht_err hti_flight_open(ht_node *node,
     f->wait = what->wait;
     f->on_reply = what->on_reply;
     f->arg = what->arg;
+    f->drop = what->drop;
     f->cancelled = false;
     f->listed = self != NULL;
     f->reply = (ht_reply){.reason = ""};
@@ -304,7 +305,9 @@ void hti_flight_finish(struct hti_flight *f,
         f->reply.err = HT_ENOMEM;
     }
     if (wait == NULL) {
-        (void)hti_post(f->node, f->caller, &f->item);
+        /* The caller may be ending and still have f in its list: f must not be
+         * released, and used again, before it has let go of it. */
+        hti_post_to_slot(f->node, f->caller, &f->item);
         return;
     }
     pthread_mutex_lock(&wait->lock);

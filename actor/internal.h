@@ -77,6 +77,10 @@ struct hti_done_item {
  * Takes item in every case; it is run or released exactly once, in the actor's
  * turn or, if the actor is gone (HT_ENOPROC), here and now.  Any thread. */
 ht_err hti_post(ht_node *node, uint64_t pid, struct hti_item *item);
+/* The same, but if the actor is gone the item is still pushed to its slot, and
+ * released by whoever runs that: for what the actor's own lists hold until it
+ * has quite ended. */
+void hti_post_to_slot(ht_node *node, uint64_t pid, struct hti_item *item);
 
 /* ---- what the directory asks about an actor ------------------------------ */
 
@@ -506,6 +510,7 @@ struct hti_flight_what {
     uint64_t deadline_ns;
     ht_reply_fn on_reply;
     void *arg;
+    void (*drop)(void *arg);
     struct hti_call_wait *wait;
 };
 /* Enter a call; it is PENDING on return. HT_EBUSY, HT_ENOMEM. self NULL: of an

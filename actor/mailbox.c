@@ -64,6 +64,11 @@ ht_err hti_post(ht_node *node, uint64_t pid, struct hti_item *item)
     return HT_OK;
 }
 
+void hti_post_to_slot(ht_node *node, uint64_t pid, struct hti_item *item)
+{
+    push(hti_slot_of(node, pid), pid, item);
+}
+
 /* Take a charge back.  Somebody may have looked at the load meanwhile and
  * waited for it to fall: let the runner look again. */
 static void uncharge(ht_actor *a, uint64_t charge)

@@ -236,6 +236,11 @@ void *ht_state(const ht_actor *self)
     return self->state;
 }
 
+const ht_behavior *hti_actor_behavior(const ht_actor *self)
+{
+    return self->behavior;
+}
+
 void ht_set_state(ht_actor *self, void *state)
 {
     self->state = state;

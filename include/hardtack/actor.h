@@ -104,8 +104,14 @@ typedef struct ht_event {
 
 /**
  * What an actor does.  Every callback runs alone: an actor is never in two of
- * them at once.  Any may be NULL.  An error returned by handle or on_event
- * ends the actor with HT_EXIT_FAILED.
+ * them at once.  Any may be NULL; without init the state is the arg that was
+ * given to ht_spawn(); without handle every message is HT_ENOVARIANT.
+ *
+ * An error returned by handle or on_event ends the actor with HT_EXIT_FAILED
+ * and ht_strerror(err) as its text; its open calls are answered HT_EFAILED.
+ * Except HT_ENOVARIANT and HT_EARGS from handle: these are about the message,
+ * not the actor, which lives on.  A call is answered with them, if it is still
+ * open; a cast is counted as dropped.
  */
 typedef struct ht_behavior {
     /* Build the state; a failure is returned to the spawner and the actor
