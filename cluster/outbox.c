@@ -184,7 +184,7 @@ void hti_outbox_close(struct hti_outbox *outbox)
 
 bool hti_outbox_is_writable(struct hti_outbox *outbox)
 {
-    uint64_t state = atomic_load_explicit(&outbox->state, memory_order_relaxed);
+    uint64_t state = atomic_load(&outbox->state);
 
     return (state & BYTES_MASK) <= outbox->bytes_max / 2;
 }
@@ -307,9 +307,6 @@ bool hti_outbox_pop(struct hti_outbox *outbox, struct hti_slice *ret)
         lane = &outbox->lanes[frame->lane % LANES];
         if (lane->head != NULL || is_large(outbox, frame)) {
             lane_append(outbox, lane, frame);
-            /* What waits for its lane counts too, or a flood on one lane
-             * would keep the loop here. */
-            outbox->fresh_bytes += frame->len;
             continue;
         }
         outbox->fresh_bytes += frame->len;
