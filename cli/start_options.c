@@ -178,19 +178,18 @@ const struct argp start_argp = {
     NULL};
 
 /* The file to read, "" if there is none. */
-static void
-find_file(const struct start_options *options, char *buf, size_t len)
+static void find_file(const struct start_options *start, char *buf, size_t len)
 {
     const char *env = getenv("HARDTACK_CONFIG");
     const char *base = getenv("XDG_CONFIG_HOME");
     const char *home = getenv("HOME");
 
     buf[0] = '\0';
-    if (options->no_file) {
+    if (start->no_file) {
         return;
     }
-    if (options->file != NULL || (env != NULL && env[0] != '\0')) {
-        snprintf(buf, len, "%s", options->file != NULL ? options->file : env);
+    if (start->file != NULL || (env != NULL && env[0] != '\0')) {
+        snprintf(buf, len, "%s", start->file != NULL ? start->file : env);
         return;
     }
     if (base != NULL && base[0] == '/') {
@@ -206,17 +205,17 @@ find_file(const struct start_options *options, char *buf, size_t len)
     }
 }
 
-static ht_err add_connects(const struct start_options *options,
+static ht_err add_connects(const struct start_options *start,
                            struct config *config)
 {
-    for (size_t i = 0; i < options->connect_count; i++) {
+    for (size_t i = 0; i < start->connect_count; i++) {
         struct config_peer *peer = config_add_peer(config);
 
         if (peer == NULL) {
             return HT_ENOMEM;
         }
         peer->label = "--connect";
-        peer->set.address = config_string(config, options->connect[i]);
+        peer->set.address = config_string(config, start->connect[i]);
         if (peer->set.address == NULL) {
             return HT_ENOMEM;
         }
@@ -224,21 +223,21 @@ static ht_err add_connects(const struct start_options *options,
     return HT_OK;
 }
 
-static ht_err add_loads(const struct start_options *options,
+static ht_err add_loads(const struct start_options *start,
                         struct config *config)
 {
-    for (size_t i = 0; i < options->load_count; i++) {
+    for (size_t i = 0; i < start->load_count; i++) {
         struct config_plugin *plugin = config_add_plugin(config);
-        const char *colon = strchr(options->load[i], ':');
+        const char *colon = strchr(start->load[i], ':');
         char path[4096];
 
         if (plugin == NULL) {
             return HT_ENOMEM;
         }
         snprintf(path, sizeof(path), "%.*s",
-                 colon != NULL ? (int)(colon - options->load[i])
-                               : (int)strlen(options->load[i]),
-                 options->load[i]);
+                 colon != NULL ? (int)(colon - start->load[i])
+                               : (int)strlen(start->load[i]),
+                 start->load[i]);
         plugin->label = "--load";
         plugin->path = config_string(config, path);
         plugin->args = config_string(config, colon != NULL ? colon + 1 : "");
@@ -249,7 +248,7 @@ static ht_err add_loads(const struct start_options *options,
     return HT_OK;
 }
 
-ht_err start_config(const struct start_options *options,
+ht_err start_config(const struct start_options *start,
                     struct config *ret_config,
                     char error[CONFIG_ERROR_MAX])
 {
@@ -259,20 +258,20 @@ ht_err start_config(const struct start_options *options,
 
     config_init(&config);
     snprintf(error, CONFIG_ERROR_MAX, "%s", ht_strerror(HT_ENOMEM));
-    find_file(options, file, sizeof(file));
+    find_file(start, file, sizeof(file));
     if (file[0] != '\0') {
         err = config_load(&config, file, error);
     }
-    for (size_t i = 0; err == HT_OK && i < options->overrides_count; i++) {
-        const struct start_override *override = &options->overrides[i];
+    for (size_t i = 0; err == HT_OK && i < start->overrides_count; i++) {
+        const struct start_override *override = &start->overrides[i];
         err = config_set(&config, override->section, override->name,
                          override->value, error);
     }
     if (err == HT_OK) {
-        err = add_connects(options, &config);
+        err = add_connects(start, &config);
     }
     if (err == HT_OK) {
-        err = add_loads(options, &config);
+        err = add_loads(start, &config);
     }
     if (err == HT_OK) {
         err = config_finish(&config, error);

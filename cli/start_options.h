@@ -37,7 +37,7 @@ extern const struct argp start_argp; /* its input is a struct start_options */
 
 /* The finished configuration. HT_ECONFIG, HT_ENOENT, HT_EACCES, HT_EIO,
  * HT_ENOMEM with words in error. */
-HT_MUSTUSE ht_err start_config(const struct start_options *options,
+HT_MUSTUSE ht_err start_config(const struct start_options *start,
                                struct config *ret_config,
                                char error[CONFIG_ERROR_MAX]);
 

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* demo.c - three nodes at work, and one of them dying: a story that checks
+ * itself while it is told. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/demo_nodes.h"
+#include "cli/invoke.h"
+
+enum { ALPHA, BETA, GAMMA };
+#define ALL ((1u << ALPHA) | (1u << BETA) | (1u << GAMMA))
+
+struct story {
+    struct demo demo;
+    unsigned passed;
+    unsigned failed;
+};
+
+static void heading(const char *text)
+{
+    printf("\n%s\n", text);
+    (void)fflush(stdout);
+}
+
+/* Say what happened, and count whether it is what should. */
+static bool check(struct story *story, bool ok, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool check(struct story *story, bool ok, const char *format, ...)
+{
+    va_list args;
+
+    fputs(ok ? "  ok      " : "  FAILED  ", stdout);
+    va_start(args, format);
+    (void)vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    (void)fflush(stdout);
+    story->passed += ok;
+    story->failed += !ok;
+    return ok;
+}
+
+/* ---- what a node sees ---------------------------------------------------- */
+
+/* The row of a node's list for a peer, into *ret_node (its strings are not
+ * kept); false if it is not there. */
+static bool see_node(struct demo *demo,
+                     size_t from,
+                     const char *name,
+                     Hardtack__Admin__Node *ret_node)
+{
+    Hardtack__Admin__PageRequest request = HARDTACK__ADMIN__PAGE_REQUEST__INIT;
+    ProtobufCMessage *message = NULL;
+    bool found = false;
+
+    if (client_admin(&demo->nodes[from].client, "Nodes", &request.base, 0,
+                     &message) == EXIT_OK) {
+        const Hardtack__Admin__NodesReply *reply = (const void *)message;
+
+        for (size_t i = 0; i < reply->n_nodes && !found; i++) {
+            const Hardtack__Admin__Node *node = reply->nodes[i];
+
+            found = strcmp(node->name, name) == 0 &&
+                    strcmp(node->state, "ready") == 0 &&
+                    strcmp(node->encryption, "cookie") == 0 &&
+                    strcmp(node->auth, "hardtack") == 0;
+            if (found) {
+                *ret_node = *node;
+            }
+        }
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+    return found;
+}
+
+static const char *
+full_name(const struct demo *demo, size_t i, char *buf, size_t len)
+{
+    snprintf(buf, len, "%s@demo", demo->nodes[i].name);
+    return buf;
+}
+
+/* Every node of the bits sees every other one, encrypted and authenticated. */
+static bool all_connected(struct demo *demo, void *arg)
+{
+    unsigned nodes = *(const unsigned *)arg;
+
+    for (size_t from = 0; from < DEMO_NODES; from++) {
+        for (size_t to = 0; to < DEMO_NODES; to++) {
+            Hardtack__Admin__Node node;
+            char name[64];
+
+            if (from != to && (nodes & (1u << from)) != 0 &&
+                (nodes & (1u << to)) != 0 &&
+                !see_node(demo, from, full_name(demo, to, name, sizeof(name)),
+                          &node)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+struct group_view {
+    size_t from;
+    size_t want;
+    char members[512];
+};
+
+/* Whether a node counts so many members in the group; fills in who. */
+static bool group_has(struct demo *demo, void *arg)
+{
+    struct group_view *view = arg;
+    Hardtack__Admin__GroupsRequest request =
+        HARDTACK__ADMIN__GROUPS_REQUEST__INIT;
+    ProtobufCMessage *message = NULL;
+    size_t count = 0;
+    size_t len = 0;
+
+    request.group = (char *)"calculators";
+    view->members[0] = '\0';
+    if (client_admin(&demo->nodes[view->from].client, "Groups", &request.base,
+                     0, &message) != EXIT_OK) {
+        return false;
+    }
+    for (size_t g = 0;
+         g < ((const Hardtack__Admin__GroupsReply *)(void *)message)->n_groups;
+         g++) {
+        const Hardtack__Admin__Group *group =
+            ((const Hardtack__Admin__GroupsReply *)(void *)message)->groups[g];
+
+        count += group->count;
+        for (size_t m = 0; m < group->n_members && len < 400; m++) {
+            int n = snprintf(view->members + len, sizeof(view->members) - len,
+                             "%s%.*s", len > 0 ? ", " : "",
+                             (int)strcspn(group->members[m] + 1, "."),
+                             group->members[m] + 1);
+            len += n > 0 ? (size_t)n : 0;
+        }
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+    return count == view->want;
+}
+
+static void show_groups(struct story *story, unsigned nodes, size_t want)
+{
+    for (size_t i = 0; i < DEMO_NODES; i++) {
+        struct group_view view = {.from = i, .want = want};
+
+        if ((nodes & (1u << i)) != 0) {
+            bool ok = demo_wait(&story->demo, group_has, &view);
+
+            check(story, ok, "seen from %-5s  group \"calculators\": %s",
+                  story->demo.nodes[i].name, view.members);
+        }
+    }
+}
+
+/* Messages that a node's calculator has handled. */
+static uint64_t handled_by(struct demo *demo, size_t i)
+{
+    Hardtack__Admin__PageRequest request = HARDTACK__ADMIN__PAGE_REQUEST__INIT;
+    ProtobufCMessage *message = NULL;
+    uint64_t handled = 0;
+
+    if (client_admin(&demo->nodes[i].client, "Actors", &request.base, 0,
+                     &message) == EXIT_OK) {
+        const Hardtack__Admin__ActorsReply *reply = (const void *)message;
+
+        for (size_t a = 0; a < reply->n_actors; a++) {
+            if (strcmp(reply->actors[a]->name, "calculator") == 0) {
+                handled = reply->actors[a]->handled;
+            }
+        }
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+    return handled;
+}
+
+/* ---- calls --------------------------------------------------------------- */
+
+/* Ask a node to call or cast; false if it could not even be asked. */
+static bool ask(struct client *client,
+                const char *target,
+                const char *method,
+                const char *json,
+                bool cast,
+                struct invoke_result *ret_result)
+{
+    struct invoke_target to;
+    json_t *value = json_loads(json, 0, NULL);
+    struct invoke in = {
+        .client = client,
+        .target = target,
+        .to = &to.target,
+        .method = method,
+        .kind = INVOKE_TYPED,
+        .json = value,
+        .cast = cast,
+    };
+    bool ok = value != NULL && invoke_target(&to, target, NULL) == NULL &&
+              invoke(&in, ret_result) == EXIT_OK;
+
+    json_decref(value);
+    return ok;
+}
+
+static void call_and_expect(struct story *story,
+                            size_t from,
+                            const char *target,
+                            const char *method,
+                            const char *json,
+                            double want)
+{
+    struct invoke_result result = {.err = HT_OK};
+    double got = 0;
+    bool ok = ask(&story->demo.nodes[from].client, target, method, json, false,
+                  &result) &&
+              result.err == HT_OK;
+
+    if (ok) {
+        got = json_number_value(json_object_get(result.reply, "value"));
+    }
+    check(story, ok && got == want, "%s calls %s %s %s -> %g%s%s",
+          story->demo.nodes[from].name, target, method, json, got,
+          result.err != HT_OK ? ", error: " : "",
+          result.err != HT_OK ? ht_strerror(result.err) : "");
+    invoke_result_fini(&result);
+}
+
+static void call_and_fail(struct story *story,
+                          size_t from,
+                          const char *target,
+                          const char *method,
+                          const char *json,
+                          ht_err want,
+                          const char *want_reason)
+{
+    struct invoke_result result = {.err = HT_OK};
+    bool ok = ask(&story->demo.nodes[from].client, target, method, json, false,
+                  &result) &&
+              result.err == want && strstr(result.reason, want_reason) != NULL;
+
+    check(story, ok, "%s calls %s %s %s -> error \"%s\", %s",
+          story->demo.nodes[from].name, target, method, json,
+          ht_strerror(result.err), result.reason);
+    invoke_result_fini(&result);
+}
+
+/* Three calls to the group reach three nodes. */
+static void call_group(struct story *story)
+{
+    unsigned reached = 0;
+
+    for (int n = 0; n < DEMO_NODES; n++) {
+        struct invoke_result result = {.err = HT_OK};
+
+        if (ask(&story->demo.nodes[BETA].client, "group:calculators", "Mul",
+                "{\"a\": 6, \"b\": 7}", false, &result) &&
+            result.err == HT_OK) {
+            for (size_t i = 0; i < DEMO_NODES; i++) {
+                const char *name = story->demo.nodes[i].name;
+
+                if (strncmp(result.ref + 1, name, strlen(name)) == 0) {
+                    reached |= 1u << i;
+                }
+            }
+            printf("          beta calls group:calculators Mul 6 * 7 -> %g, by "
+                   "%s\n",
+                   json_number_value(json_object_get(result.reply, "value")),
+                   result.ref);
+        }
+        invoke_result_fini(&result);
+    }
+    check(story, reached == ALL,
+          "three calls to the group were answered by three nodes");
+}
+
+struct cast_view {
+    size_t to;
+    uint64_t want;
+};
+
+static bool has_handled(struct demo *demo, void *arg)
+{
+    const struct cast_view *view = arg;
+
+    return handled_by(demo, view->to) >= view->want;
+}
+
+static void cast_across(struct story *story)
+{
+    struct cast_view view = {.to = ALPHA};
+    struct invoke_result result = {.err = HT_OK};
+    bool ok = true;
+
+    view.want = handled_by(&story->demo, ALPHA) + 3;
+    for (int n = 0; ok && n < 3; n++) {
+        ok = ask(&story->demo.nodes[GAMMA].client, "calculator@alpha@demo",
+                 "Add", "{\"a\": 1, \"b\": 2}", true, &result) &&
+             result.err == HT_OK;
+        invoke_result_fini(&result);
+    }
+    ok = ok && demo_wait(&story->demo, has_handled, &view);
+    check(story, ok,
+          "gamma casts three messages to calculator@alpha@demo; alpha's actor "
+          "has handled them");
+}
+
+/* ---- a death ------------------------------------------------------------- */
+
+struct in_flight {
+    struct client client;
+    struct invoke_result result;
+    bool asked;
+};
+
+static void *call_in_flight(void *arg)
+{
+    struct in_flight *call = arg;
+
+    call->asked = ask(&call->client, "calculator@gamma@demo", "Add",
+                      "{\"a\": 1, \"b\": 1}", false, &call->result);
+    return NULL;
+}
+
+static bool is_in_flight(struct demo *demo, void *arg)
+{
+    Hardtack__Admin__Node node;
+
+    (void)arg;
+    return see_node(demo, ALPHA, "gamma@demo", &node) &&
+           node.calls_in_flight > 0;
+}
+
+/* Gamma is stopped, so that a call to it cannot be answered; then killed. */
+static void kill_gamma(struct story *story)
+{
+    struct demo *demo = &story->demo;
+    struct client_opts opts = {.node = demo->nodes[ALPHA].socket,
+                               .timeout_ms = 20000};
+    struct in_flight call = {.asked = false};
+    pthread_t thread;
+    double killed;
+    bool waits;
+
+    /* Describe first: the question to gamma must come before it stops. */
+    call_and_expect(story, ALPHA, "calculator@gamma@demo", "Sub",
+                    "{\"a\": 10, \"b\": 5}", 5);
+    if (client_open(&opts, &call.client) != EXIT_OK) {
+        check(story, false, "a second connection to alpha");
+        return;
+    }
+    (void)kill(demo->nodes[GAMMA].pid, SIGSTOP);
+    if (pthread_create(&thread, NULL, call_in_flight, &call) != 0) {
+        check(story, false, "a thread to wait for the answer in");
+        client_close(&call.client);
+        return;
+    }
+    waits = demo_wait(demo, is_in_flight, NULL);
+    check(story, waits, "gamma is stopped; a call from alpha waits for it");
+    killed = demo_now_ms();
+    check(story, demo_kill(demo, GAMMA) == EXIT_OK, "gamma is killed (-9)");
+    (void)pthread_join(thread, NULL);
+    check(story, call.asked && call.result.err == HT_ENODEDOWN,
+          "the call in flight ends after %.0f ms with \"%s\"",
+          demo_now_ms() - killed, ht_strerror(call.result.err));
+    invoke_result_fini(&call.result);
+    client_close(&call.client);
+}
+
+/* ---- the story ----------------------------------------------------------- */
+
+static bool start_all(struct story *story)
+{
+    static const unsigned dials[DEMO_NODES] = {
+        [ALPHA] = (1u << BETA) | (1u << GAMMA),
+        [BETA] = 1u << GAMMA,
+        [GAMMA] = 0,
+    };
+    struct demo *demo = &story->demo;
+    char cookie[160];
+    const char *make_cookie[] = {"cookie", "-o", cookie, NULL};
+    unsigned all = ALL;
+
+    demo->nodes[ALPHA].name = "alpha";
+    demo->nodes[BETA].name = "beta";
+    demo->nodes[GAMMA].name = "gamma";
+    heading("Three nodes share a cookie.");
+    snprintf(cookie, sizeof(cookie), "%s/cookie", demo->directory);
+    if (!check(story, demo_run(demo, make_cookie) == EXIT_OK,
+               "a cookie of 256 random bits, made for this run")) {
+        return false;
+    }
+    for (size_t i = DEMO_NODES; i-- > 0;) {
+        bool ok = demo_start(demo, i, 0, dials[i]) == EXIT_OK;
+
+        if (!check(story, ok, "%-5s  process %ld, port %d", demo->nodes[i].name,
+                   (long)demo->nodes[i].pid, demo->nodes[i].port)) {
+            return false;
+        }
+    }
+    return check(story, demo_wait(demo, all_connected, &all),
+                 "every node is connected to the two others, encrypted and "
+                 "authenticated by the cookie");
+}
+
+static void restart_gamma(struct story *story, uint64_t before)
+{
+    struct demo *demo = &story->demo;
+    Hardtack__Admin__Node node = {.incarnation = 0};
+    unsigned all = ALL;
+
+    heading("Gamma comes back, and dials nobody: it is redialled.");
+    if (!check(story,
+               demo_start(demo, GAMMA, demo->nodes[GAMMA].port, 0) == EXIT_OK,
+               "gamma  process %ld, port %d", (long)demo->nodes[GAMMA].pid,
+               demo->nodes[GAMMA].port)) {
+        return;
+    }
+    check(story, demo_wait(demo, all_connected, &all),
+          "alpha and beta have found it again");
+    check(story,
+          see_node(demo, ALPHA, "gamma@demo", &node) &&
+              node.incarnation != before,
+          "it is a new incarnation: %llu, before %llu",
+          (unsigned long long)node.incarnation, (unsigned long long)before);
+    show_groups(story, ALL, 3);
+    call_and_expect(story, ALPHA, "calculator@gamma@demo", "Eval",
+                    "{\"text\": \"10 + 5\"}", 15);
+}
+
+static void tell(struct story *story)
+{
+    struct demo *demo = &story->demo;
+    Hardtack__Admin__Node gamma = {.incarnation = 0};
+
+    if (!start_all(story)) {
+        return;
+    }
+    heading("Their actors found each other through a process group.");
+    show_groups(story, ALL, 3);
+
+    heading("Calls and casts go to any of them, from any of them.");
+    call_and_expect(story, ALPHA, "calculator", "Add", "{\"a\": 10, \"b\": 5}",
+                    15);
+    call_and_expect(story, ALPHA, "calculator@gamma@demo", "Eval",
+                    "{\"text\": \"10 + 5 * 2\"}", 20);
+    call_and_fail(story, BETA, "calculator@alpha@demo", "Div",
+                  "{\"a\": 1, \"b\": 0}", HT_EFAILED, "division by zero");
+    call_group(story);
+    cast_across(story);
+    if (story->failed > 0) {
+        return;
+    }
+    (void)see_node(demo, ALPHA, "gamma@demo", &gamma);
+
+    heading("One of them dies.");
+    kill_gamma(story);
+    show_groups(story, (1u << ALPHA) | (1u << BETA), 2);
+    if (story->failed > 0) {
+        return;
+    }
+    restart_gamma(story, gamma.incarnation);
+
+    heading("All of them stop.");
+    for (size_t i = 0; i < DEMO_NODES; i++) {
+        check(story, demo_stop(demo, i) == EXIT_OK,
+              "%s drained and ended with status 0", demo->nodes[i].name);
+    }
+}
+
+static error_t parse_demo(int key, char *arg, struct argp_state *state)
+{
+    const char **plugin = state->input;
+
+    if (key == 'p') {
+        *plugin = arg;
+        return 0;
+    }
+    return ARGP_ERR_UNKNOWN;
+}
+
+int cmd_demo(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"plugin", 'p', "PATH", 0, "calculator_plugin.so", 0},
+        {NULL, 0, NULL, 0, NULL, 0}};
+    static const struct argp argp = {
+        options,
+        parse_demo,
+        NULL,
+        "Run three nodes on this machine and show what they do: connect, find "
+        "each other's actors, call and cast; one is killed, and comes back.  "
+        "Ends by itself, with status 0 if everything was as it should be.",
+        NULL,
+        NULL,
+        NULL};
+    static struct story story;
+    const char *plugin = NULL;
+    double began = demo_now_ms();
+
+    if (argp_parse(&argp, argc, argv, 0, NULL, &plugin) != 0) {
+        return EXIT_USAGE;
+    }
+    if (demo_init(&story.demo, plugin) != EXIT_OK) {
+        demo_fini(&story.demo);
+        return EXIT_FAILED;
+    }
+    tell(&story);
+    if (demo_interrupted()) {
+        check(&story, false, "interrupted");
+    } else if (story.failed > 0) {
+        for (size_t i = 0; i < DEMO_NODES; i++) {
+            demo_show_log(&story.demo, i);
+        }
+    }
+    demo_fini(&story.demo);
+    printf("\ndemo: %u passed, %u failed, in %.1f s\n", story.passed,
+           story.failed, (demo_now_ms() - began) / 1000);
+    return story.failed == 0 ? EXIT_OK : EXIT_FAILED;
+}
