@@ -130,18 +130,21 @@ $(CLI_BIN): $(CLI_OBJS) $(LIB_A)
 		-o $@ $(filter %.o,$^) -Wl,--whole-archive $(LIB_A) -Wl,--no-whole-archive $(CLI_LIBS) $(LIBS)
 
 .SECONDEXPANSION:
+# The objects of a folder's .proto files, and of its sources that are no tests.
+folder_protos  = $(patsubst %.proto,$(BUILD)/%.pb-c.o,$(wildcard $(1)*.proto))
+folder_sources = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(1)test_%,$(wildcard $(1)*.c)))
 # An example links every .proto of its folder.
-$(EX_BINS): $(BUILD)/%: $(BUILD)/%.o $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$(wildcard $$(dir $$*)*.proto)) $(LIB_A)
+$(EX_BINS): $(BUILD)/%: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*)) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$(wildcard $$(dir $$*)*.proto))
+$(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*))
 	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -o $@ $^
 
 $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # A test links what else its folder holds.
-$(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(patsubst %.c,$(BUILD)/%.o,$$(filter-out $$(dir $$*)test_%.c,$$(wildcard $$(dir $$*)*.c))) $$(patsubst %.proto,$(BUILD)/%.pb-c.o,$$(wildcard $$(dir $$*)*.proto) $(wildcard examples/calculator/*.proto)) $(LIB_A)
+$(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(call folder_sources,$$(dir $$*)) $$(call folder_protos,$$(dir $$*)) $$(call folder_protos,examples/calculator/) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_A) -lcmocka $(CLI_LIBS) $(LIBS)
 
 # The program's parts, without its main.

@@ -128,7 +128,10 @@ static void flush_end(struct sim *sim, struct sim_end *end)
 
     while (end->link != NULL && hti_link_pop(end->link, &slice)) {
         if (!end->conn->silent) {
-            put(sim, other(end), slice.head, slice.head_len);
+            /* No bytes would read as the end of the stream. */
+            if (slice.head_len > 0) {
+                put(sim, other(end), slice.head, slice.head_len);
+            }
             put(sim, other(end), slice.data, slice.len);
         }
         hti_link_release(end->link, &slice);
