@@ -39,7 +39,7 @@ LIB_SO   := $(BUILD)/libhardtack.so.$(VERSION)
 
 CLI_SRCS := $(wildcard cli/*.c)
 CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o)
-CLI_BIN  := $(BUILD)/hardtack
+CLI_BIN  := $(BUILD)/bin/hardtack
 
 # One program a file in examples/*/; shared objects are *_plugin.c.
 EX_SRCS    := $(filter-out %_plugin.c,$(wildcard examples/*/*.c))
@@ -126,7 +126,7 @@ $(LIB_SO): $(LIB_OBJS) node/libhardtack.map
 
 # The program exports the library to its plugins.
 $(CLI_BIN): $(CLI_OBJS) $(LIB_A)
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -rdynamic -Wl,--dynamic-list=node/libhardtack.list \
+	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $(LDFLAGS) -rdynamic -Wl,--dynamic-list=node/libhardtack.list \
 		-o $@ $(filter %.o,$^) -Wl,--whole-archive $(LIB_A) -Wl,--no-whole-archive $(CLI_LIBS) $(LIBS)
 
 .SECONDEXPANSION:

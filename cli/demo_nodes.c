@@ -70,11 +70,11 @@ bool demo_wait(struct demo *demo,
 static int find_plugin(struct demo *demo, const char *plugin)
 {
     static const char *const places[] = {
-        "examples/calculator/calculator_plugin.so",
+        "../examples/calculator/calculator_plugin.so",
         "../lib/hardtack/calculator_plugin.so",
         "../lib/x86_64-linux-gnu/hardtack/calculator_plugin.so",
     };
-    char base[4000];
+    char base[sizeof(demo->program)];
     char *slash;
 
     if (plugin != NULL) {
@@ -85,7 +85,7 @@ static int find_plugin(struct demo *demo, const char *plugin)
         snprintf(demo->plugin, sizeof(demo->plugin), "%s", plugin);
         return EXIT_OK;
     }
-    snprintf(base, sizeof(base), "%s", demo->program);
+    memcpy(base, demo->program, sizeof(base));
     slash = strrchr(base, '/');
     if (slash != NULL) {
         *slash = '\0';
@@ -324,6 +324,8 @@ int demo_start(struct demo *demo, size_t i, int port, unsigned connect)
     char ready_text[16];
     char log[160];
     char cookie[160];
+    char path[120];
+    char directory[sizeof(demo->directory)];
     char peers[DEMO_NODES][64];
     const char *argv[ARGUMENTS_MAX];
     size_t n = 0;
@@ -337,10 +339,11 @@ int demo_start(struct demo *demo, size_t i, int port, unsigned connect)
         snprintf(port_text, sizeof(port_text), "%d", port);
     }
     snprintf(ready_text, sizeof(ready_text), "%d", fds[1]);
-    snprintf(log, sizeof(log), "%s/%s.log", demo->directory, node->name);
-    snprintf(cookie, sizeof(cookie), "%s/cookie", demo->directory);
-    snprintf(node->socket, sizeof(node->socket), "unix:%s/%s.sock",
-             demo->directory, node->name);
+    memcpy(directory, demo->directory, sizeof(directory));
+    snprintf(log, sizeof(log), "%s/%s.log", directory, node->name);
+    snprintf(cookie, sizeof(cookie), "%s/cookie", directory);
+    snprintf(path, sizeof(path), "%s/%s.sock", directory, node->name);
+    snprintf(node->socket, sizeof(node->socket), "unix:%s", path);
     argv[n++] = "start";
     argv[n++] = "--no-config";
     argv[n++] = "--name";
@@ -352,7 +355,7 @@ int demo_start(struct demo *demo, size_t i, int port, unsigned connect)
     argv[n++] = "--cookie-file";
     argv[n++] = cookie;
     argv[n++] = "--socket";
-    argv[n++] = node->socket + 5;
+    argv[n++] = path;
     argv[n++] = "--redial-max";
     argv[n++] = "500ms";
     argv[n++] = "--load";
