@@ -62,6 +62,18 @@ static bool batch_has_room(const struct batch *b)
                HTI_LOOP_BATCH_BYTES;
 }
 
+/* Releasing the last piece of a frame frees it: not while an earlier one is
+ * only pointed to. */
+static bool is_pointed_to(const struct batch *b, const struct hti_frame *frame)
+{
+    for (unsigned i = 0; i < b->held_count; i++) {
+        if (b->held[i].frame == frame) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* False: there was nothing more. */
 static bool batch_fill(struct hti_conn *conn, struct batch *b)
 {
@@ -76,16 +88,20 @@ static bool batch_fill(struct hti_conn *conn, struct batch *b)
         if (slice->head_len > 0) {
             batch_copy(b, buf, slice->head, slice->head_len);
         }
-        if (slice->len <= HTI_CONN_COPY_MAX) {
-            batch_copy(b, buf, slice->data, slice->len);
-            hti_link_release(conn->link, slice);
+        if (slice->len > HTI_CONN_COPY_MAX) {
+            b->iov[b->count].iov_base = (void *)(uintptr_t)slice->data;
+            b->iov[b->count].iov_len = slice->len;
+            b->count++;
+            b->total += slice->len;
+            b->held_count++;
             continue;
         }
-        b->iov[b->count].iov_base = (void *)(uintptr_t)slice->data;
-        b->iov[b->count].iov_len = slice->len;
-        b->count++;
-        b->total += slice->len;
-        b->held_count++;
+        batch_copy(b, buf, slice->data, slice->len);
+        if (is_pointed_to(b, slice->frame)) {
+            b->held_count++;
+        } else {
+            hti_link_release(conn->link, slice);
+        }
     }
     return true;
 }
