@@ -181,7 +181,10 @@ static void member_remove(struct hti_directory *dir,
         group_place(group, hole, group->members[last_local]);
         hole = last_local;
     }
-    group_place(group, hole, group->members[--group->count]);
+    /* Not if the hole is the end: what stands there has just been moved. */
+    if (hole != --group->count) {
+        group_place(group, hole, group->members[group->count]);
+    }
     SLIST_INSERT_HEAD(change, m, of_change);
 }
 

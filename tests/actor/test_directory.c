@@ -656,6 +656,23 @@ static void test_events_without_memory_are_lost_not_wrong(void **state)
     }
 }
 
+/* Who is moved into the hole that a leaver makes must be found again. */
+static void test_the_last_of_a_local_group_can_leave_after_the_first(
+    void **state)
+{
+    ht_ref refs[3], got[3];
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        refs[i] = spawn();
+        CHECK_OK(ht_group_join(node, "g", refs[i]));
+    }
+    CHECK_OK(ht_group_leave(node, "g", refs[0]));
+    CHECK_OK(ht_group_leave(node, "g", refs[2]));
+    CHECK(ht_group_members(node, NULL, "g", got, 3) == 1);
+    CHECK(ht_ref_equal(got[0], refs[1]));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 CHECK_MAIN(TEST(test_a_name_finds_its_actor_until_it_ends),
@@ -671,6 +688,7 @@ CHECK_MAIN(TEST(test_a_name_finds_its_actor_until_it_ends),
            TEST(test_members_of_other_nodes_come_and_go),
            TEST(test_a_node_takes_its_members_with_it),
            TEST(test_leaving_in_any_order_keeps_the_others),
+           TEST(test_the_last_of_a_local_group_can_leave_after_the_first),
            TEST(test_picking_goes_round_and_prefers_local),
            TEST(test_a_group_cast_reaches_every_member),
            TEST(test_a_cast_to_a_large_group_reaches_all),

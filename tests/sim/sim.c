@@ -465,6 +465,13 @@ static void free_listing(struct listing *l)
     free(l->lines);
 }
 
+static void print_listing(const char *name, const struct listing *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        printf("  %s sees %s\n", name, l->lines[i]);
+    }
+}
+
 static bool same(struct sim *sim,
                  const struct sim_node *n,
                  const struct listing *a,
@@ -477,6 +484,10 @@ static bool same(struct sim *sim,
         i++;
     }
     if (i < a->count || i < b->count) {
+        if (sim->options.trace) {
+            print_listing(sim->nodes[0].name, a);
+            print_listing(n->name, b);
+        }
         sim_violation(sim, "groups differ at %s and %s: %s, %s",
                       sim->nodes[0].name, n->name,
                       i < a->count ? a->lines[i] : "-",
