@@ -486,6 +486,30 @@ static void test_leaving_in_any_order_keeps_the_others(void **state)
     }
 }
 
+/* With no member of another node behind them. */
+static void test_own_members_leave_in_any_order(void **state)
+{
+    static const unsigned orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2},
+                                         {0, 2, 1}, {1, 2, 0}, {2, 0, 1}};
+    ht_ref all[3] = {spawn(), spawn(), spawn()}, got[3];
+
+    (void)state;
+    for (size_t o = 0; o < 6; o++) {
+        for (size_t i = 0; i < 3; i++) {
+            CHECK_OK(ht_group_join(node, "g", all[i]));
+        }
+        for (size_t i = 0; i < 3; i++) {
+            CHECK_OK(ht_group_leave(node, "g", all[orders[o][i]]));
+            assert_int_equal(ht_group_members(node, NULL, "g", got, 3), 2 - i);
+            assert_int_equal(ht_group_local_members(node, NULL, "g", NULL, 0),
+                             2 - i);
+            for (size_t k = 0; k < 2 - i; k++) {
+                CHECK(!ht_ref_equal(got[k], all[orders[o][i]]));
+            }
+        }
+    }
+}
+
 static void test_picking_goes_round_and_prefers_local(void **state)
 {
     const ht_ref remote[] = {{PEER, 501}, {PEER, 502}};
@@ -657,8 +681,8 @@ static void test_events_without_memory_are_lost_not_wrong(void **state)
 }
 
 /* Who is moved into the hole that a leaver makes must be found again. */
-static void test_the_last_of_a_local_group_can_leave_after_the_first(
-    void **state)
+static void
+test_the_last_of_a_local_group_can_leave_after_the_first(void **state)
 {
     ht_ref refs[3], got[3];
 
@@ -689,6 +713,7 @@ CHECK_MAIN(TEST(test_a_name_finds_its_actor_until_it_ends),
            TEST(test_a_node_takes_its_members_with_it),
            TEST(test_leaving_in_any_order_keeps_the_others),
            TEST(test_the_last_of_a_local_group_can_leave_after_the_first),
+           TEST(test_own_members_leave_in_any_order),
            TEST(test_picking_goes_round_and_prefers_local),
            TEST(test_a_group_cast_reaches_every_member),
            TEST(test_a_cast_to_a_large_group_reaches_all),
