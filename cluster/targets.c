@@ -245,7 +245,8 @@ void hti_dial_ended(struct hti_cluster *c,
         return;
     }
     waiters_done(dial, err, text, done);
-    if (dial->once || dial->on_trial) {
+    /* A list of seeds that all nodes share names each of them, too. */
+    if (dial->once || dial->on_trial || err == HT_ESELF) {
         hti_dial_free(c, dial, err, done);
         return;
     }

@@ -364,10 +364,8 @@ static bool node_step(struct pipe_node *n, uint64_t *next_ms)
         }
         busy = n->tick_ms <= now_ms;
     }
-    hti_sched_enter(n->node, 0);
     n->woken = false;
     turn = hti_sched_turn(n->node, 0, 64);
-    hti_sched_leave(n->node);
     if (turn.deadline_ns != UINT64_MAX &&
         (turn.deadline_ns + MS - 1) / MS < *next_ms) {
         *next_ms = (turn.deadline_ns + MS - 1) / MS;
@@ -520,6 +518,7 @@ static void node_runtime(struct pipe_node *n)
         hti_log_init(&config.log, NULL, NULL, HT_LOG_DEBUG);
     }
     must(hti_rt_new(&config, &n->node));
+    hti_sched_enter(n->node, 0);
 }
 
 struct pipe_node *
@@ -598,6 +597,7 @@ void pipe_stop(struct pipe_node *n)
             }
         }
     }
+    hti_sched_leave(n->node);
     hti_rt_free(n->node);
     hti_cluster_free(n->cluster);
     hti_keyring_unref(n->keys);
