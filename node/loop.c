@@ -285,6 +285,14 @@ static uint64_t ms_to_ns(uint64_t ms)
     return ms >= UINT64_MAX / 1000000u ? UINT64_MAX : ms * 1000000u;
 }
 
+/* Once over the descriptors that are ready, without waiting.  Without
+ * EVLOOP_ONCE libevent goes over them until none is, which one that stays
+ * readable prevents for ever. */
+static void poll_descriptors(struct hti_loop *loop)
+{
+    event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
 /* Returns whether another round is wanted at once; *ret_deadline_ns is when one
  * is wanted at the latest. */
 static bool loop_round(struct hti_loop *loop, uint64_t *ret_deadline_ns)
@@ -301,7 +309,7 @@ static bool loop_round(struct hti_loop *loop, uint64_t *ret_deadline_ns)
     run_works(loop);
     loop->activity += hti_timers_run(&loop->timers, loop->now_ms);
     next_ms = hti_server_round(loop->server, loop);
-    event_base_loop(loop->base, EVLOOP_NONBLOCK);
+    poll_descriptors(loop);
 
     if (hti_timers_next(&loop->timers) < next_ms) {
         next_ms = hti_timers_next(&loop->timers);
@@ -359,7 +367,7 @@ static bool loop_spin(struct hti_loop *loop, uint64_t deadline_ns)
             STATE_NOTIFIED) {
             return true;
         }
-        event_base_loop(loop->base, EVLOOP_NONBLOCK);
+        poll_descriptors(loop);
         if (loop->activity > 0) {
             return true;
         }
