@@ -69,22 +69,38 @@ static bool skip_unknown(struct hti_pb_in *in,
 
 #define BIT(number) (1u << (number))
 
-static bool is_ascii(const uint8_t *p, size_t len)
+/* Words, the last of which may overlap the one before: variants are short, and
+ * a loop over single bytes would cost more than the rest of the field. */
+static inline bool is_ascii(const uint8_t *p, size_t len)
 {
     uint64_t word;
     uint64_t any = 0;
 
-    for (; len >= sizeof word; p += sizeof word, len -= sizeof word) {
-        memcpy(&word, p, sizeof word);
+    if (len >= sizeof word) {
+        const uint8_t *last = p + len - sizeof word;
+
+        for (; p < last; p += sizeof word) {
+            memcpy(&word, p, sizeof word);
+            any |= word;
+        }
+        memcpy(&word, last, sizeof word);
         any |= word;
-    }
-    for (; len > 0; p++, len--) {
-        any |= *p;
+    } else if (len >= 4) {
+        uint32_t half;
+
+        memcpy(&half, p, sizeof half);
+        any |= half;
+        memcpy(&half, p + len - sizeof half, sizeof half);
+        any |= half;
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            any |= p[i];
+        }
     }
     return (any & 0x8080808080808080u) == 0;
 }
 
-static bool take_string(struct hti_pb_in *in, ht_bytes *ret)
+static inline bool take_string(struct hti_pb_in *in, ht_bytes *ret)
 {
     return hti_pb_len(in, ret) && (is_ascii(ret->data, ret->len) ||
                                    hti_utf8_valid(ret->data, ret->len));
@@ -102,10 +118,10 @@ static bool take_uint32(struct hti_pb_in *in, uint32_t *ret)
 }
 
 /* What Cast and Call have in common; known: the numbers of ractor's fields. */
-static bool message_field(struct hti_pb_in *in,
-                          uint32_t key,
-                          uint64_t known,
-                          struct hti_wire_cast *ret)
+static inline bool message_field(struct hti_pb_in *in,
+                                 uint32_t key,
+                                 uint64_t known,
+                                 struct hti_wire_cast *ret)
 {
     switch (key) {
     case MESSAGE_TO:
@@ -239,13 +255,14 @@ static bool decode_fragment(ht_bytes body, struct hti_wire_fragment *ret)
 }
 
 /* A oneof: another member than the one that is there starts anew, the same one
- * is merged into what is there. */
+ * is merged into what is there.  An empty envelope is all zero. */
 static void choose(struct hti_envelope *e, enum hti_envelope_kind kind)
 {
     if (e->kind != kind) {
+        if (e->kind != HTI_ENVELOPE_EMPTY) {
+            memset(e, 0, sizeof *e);
+        }
         e->kind = kind;
-        e->body = (ht_bytes){NULL, 0};
-        memset(&e->u, 0, sizeof e->u);
     }
 }
 
@@ -324,9 +341,10 @@ ht_err
 hti_envelope_decode(const void *data, size_t len, struct hti_envelope *ret)
 {
     struct hti_pb_in in = hti_pb_open((ht_bytes){data, len});
-    struct hti_envelope e = {.kind = HTI_ENVELOPE_EMPTY};
+    struct hti_envelope e;
     uint32_t key;
 
+    memset(&e, 0, sizeof e); /* the whole union, not its first member */
     while (in.p != in.end) {
         if (!hti_pb_key(&in, &key) || !network_field(&in, key, &e)) {
             return HT_EPROTO;

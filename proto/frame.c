@@ -2,6 +2,7 @@
 #include "proto/frame.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 /* The first buffer of a gathered payload.  Room for a whole fragment of a
@@ -12,19 +13,16 @@
 
 static uint64_t read_be64(const uint8_t *p)
 {
-    uint64_t v = 0;
+    uint64_t v;
 
-    for (unsigned i = 0; i < 8; i++) {
-        v = v << 8 | p[i];
-    }
-    return v;
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
 }
 
 static void write_be64(uint8_t *p, uint64_t v)
 {
-    for (unsigned i = 0; i < 8; i++) {
-        p[i] = (uint8_t)(v >> (56 - 8 * i));
-    }
+    v = htobe64(v);
+    memcpy(p, &v, sizeof v);
 }
 
 static size_t min_size(size_t a, size_t b)

@@ -46,8 +46,17 @@ bool hti_pb_varint_slow(struct hti_pb_in *in, uint64_t *ret);
 
 static inline bool hti_pb_varint(struct hti_pb_in *in, uint64_t *ret)
 {
-    if (in->p != in->end && *in->p < 0x80) {
-        *ret = *in->p++;
+    const uint8_t *p = in->p;
+
+    /* One byte or two: nearly all keys, lengths and pids. */
+    if (p != in->end && p[0] < 0x80) {
+        *ret = p[0];
+        in->p = p + 1;
+        return true;
+    }
+    if (in->end - p >= 2 && p[1] < 0x80) {
+        *ret = (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7;
+        in->p = p + 2;
         return true;
     }
     return hti_pb_varint_slow(in, ret);
