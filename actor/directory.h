@@ -22,6 +22,10 @@
 /* Of a name, a scope or a group, without the NUL. */
 #define HTI_NAME_BYTES_MAX 255
 
+/* Group events that one watcher has not handled yet; more are lost, and counted
+ * as dropped. */
+#define HTI_GROUP_EVENTS_MAX 65536
+
 struct hti_directory;
 
 /* The length of a name, scope or group; -1 if it cannot be one. */

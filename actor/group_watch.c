@@ -102,6 +102,7 @@ void hti_dir_unwatch_all(struct hti_directory *dir, struct hti_dir_actor *actor)
  * that the events of its items point to. */
 struct news {
     _Atomic unsigned refs;
+    ht_node *node;
     ht_event event;
     ht_ref members[];
 };
@@ -120,7 +121,8 @@ static void news_unref(struct news *news)
     }
 }
 
-static struct news *news_new(const struct hti_dir_group *group,
+static struct news *news_new(ht_node *node,
+                             const struct hti_dir_group *group,
                              bool joined,
                              const struct hti_dir_change *change)
 {
@@ -139,6 +141,7 @@ static struct news *news_new(const struct hti_dir_group *group,
     key = (char *)(news->members + count);
     memcpy(key, group->key, group->key_len);
     atomic_init(&news->refs, 1);
+    news->node = node;
     news->event = (ht_event){.kind = HT_EVENT_GROUP};
     news->event.u.group.scope = key;
     news->event.u.group.group = key + (group->group - group->key);
@@ -155,16 +158,33 @@ static struct news *news_new(const struct hti_dir_group *group,
 static void news_item_release(struct hti_item *item)
 {
     struct news_item *self = (struct news_item *)(void *)item;
+    ht_actor *watcher = hti_slot_of(self->news->node, item->pid);
 
+    atomic_fetch_sub_explicit(&watcher->news, 1, memory_order_relaxed);
     news_unref(self->news);
     hti_free(self);
 }
 
+/* A watcher that does not keep up loses events rather than the node its memory;
+ * they are counted with what its mailbox refused. */
+static void news_lost(ht_node *node, ht_actor *watcher)
+{
+    atomic_fetch_add_explicit(&watcher->dropped, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&node->dropped, 1, memory_order_relaxed);
+}
+
 static void news_post(ht_node *node, uint64_t pid, struct news *news)
 {
-    struct news_item *item = hti_alloc(sizeof *item);
+    ht_actor *watcher = hti_slot_of(node, pid);
+    struct news_item *item = NULL;
 
+    if (atomic_fetch_add_explicit(&watcher->news, 1, memory_order_relaxed) <
+        HTI_GROUP_EVENTS_MAX) {
+        item = hti_alloc(sizeof *item);
+    }
     if (item == NULL) {
+        atomic_fetch_sub_explicit(&watcher->news, 1, memory_order_relaxed);
+        news_lost(node, watcher);
         return;
     }
     atomic_fetch_add_explicit(&news->refs, 1, memory_order_relaxed);
@@ -213,7 +233,7 @@ void hti_dir_tell_watchers(struct hti_directory *dir,
             continue;
         }
         if (news == NULL) {
-            news = news_new(group, joined, change);
+            news = news_new(dir->node, group, joined, change);
         }
         if (news == NULL) {
             return;

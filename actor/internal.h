@@ -211,6 +211,7 @@ struct ht_actor {
     _Atomic bool pinned;  /* watches a descriptor: runs at home only */
     _Atomic bool waiters; /* somebody asked ht_notify_writable() */
     _Atomic uint64_t dropped;
+    _Atomic uint32_t news; /* group events queued: of the slot, not of a life */
     struct hti_mpsc mailbox;
     STAILQ_ENTRY(ht_actor) run_entry;  /* the run queue's lock */
     STAILQ_ENTRY(ht_actor) free_entry; /* (lock) */

@@ -20,7 +20,9 @@ static void note(char *log, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(log + at, sizeof told - at, format, args);
+    if (at + 64 < sizeof told) {
+        vsnprintf(log + at, sizeof told - at, format, args);
+    }
     va_end(args);
 }
 
@@ -697,6 +699,31 @@ test_the_last_of_a_local_group_can_leave_after_the_first(void **state)
     CHECK(ht_ref_equal(got[0], refs[1]));
 }
 
+static uint64_t dropped_by(ht_ref ref)
+{
+    return atomic_load(&hti_slot_of(node, ref.pid)->dropped);
+}
+
+static void test_a_watcher_that_does_not_keep_up_loses_events(void **state)
+{
+    ht_ref watcher = spawn(), a = spawn();
+
+    (void)state;
+    ask(watcher, "watch", "s", "g");
+    for (unsigned i = 0; i < HTI_GROUP_EVENTS_MAX / 2; i++) {
+        CHECK_OK(ht_group_join_scoped(node, "s", "g", a));
+        CHECK_OK(ht_group_leave_scoped(node, "s", "g", a));
+    }
+    CHECK(dropped_by(watcher) == 0);
+    CHECK_OK(ht_group_join_scoped(node, "s", "g", a));
+    CHECK(dropped_by(watcher) == 1);
+    host_run(&host);
+    heard[0] = '\0';
+    CHECK_OK(ht_group_leave_scoped(node, "s", "g", a));
+    host_run(&host);
+    check_log(heard, "leave s/g 2\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 CHECK_MAIN(TEST(test_a_name_finds_its_actor_until_it_ends),
@@ -722,4 +749,5 @@ CHECK_MAIN(TEST(test_a_name_finds_its_actor_until_it_ends),
            TEST(test_every_scope_and_every_group_can_be_watched),
            TEST(test_a_watcher_hears_of_a_change_once),
            TEST(test_a_watcher_that_ends_is_forgotten),
+           TEST(test_a_watcher_that_does_not_keep_up_loses_events),
            TEST(test_events_without_memory_are_lost_not_wrong))
