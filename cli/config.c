@@ -773,3 +773,23 @@ void config_differences(const struct config *before,
         fn(arg, "plugin", "");
     }
 }
+
+bool config_every_setting_given(const struct config *config)
+{
+    uint64_t given = 0;
+
+    for (size_t i = 0; i < sizeof(config->given) / sizeof(config->given[0]);
+         i++) {
+        given |= config->given[i];
+    }
+    for (size_t i = 0; i < config->listeners_count; i++) {
+        given |= config->listeners[i].given;
+    }
+    for (size_t i = 0; i < config->peers_count; i++) {
+        given |= config->peers[i].given;
+    }
+    for (size_t i = 0; i < config->plugins_count; i++) {
+        given |= config->plugins[i].given;
+    }
+    return given == (UINT64_C(1) << SETTINGS_COUNT) - 1;
+}

@@ -113,6 +113,9 @@ void config_differences(const struct config *before,
                                    const char *section,
                                    const char *name),
                         void *arg);
+/* Whether every setting that exists was given somewhere: what the commented
+ * sample must do. */
+bool config_every_setting_given(const struct config *config);
 bool config_peer_equal(const struct config_peer *a,
                        const struct config_peer *b);
 

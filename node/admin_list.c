@@ -94,6 +94,10 @@ static void count_node(const ht_peer_info *info, void *arg)
 {
     uint64_t *counts = arg;
 
+    /* Clients come and go: they are no part of the cluster. */
+    if (info->hidden) {
+        return;
+    }
     counts[0]++;
     counts[1] += strcmp(info->state, "ready") == 0;
 }
