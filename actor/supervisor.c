@@ -21,14 +21,12 @@
 #include "actor/directory.h"
 #include "actor/internal.h"
 #include "actor/reaper.h"
+#include "actor/supervisor.h"
 
 #define INTENSITY_DEFAULT   3
 #define INTENSITY_MAX       65536
 #define PERIOD_MS_DEFAULT   5000
 #define SHUTDOWN_MS_DEFAULT 5000
-
-#define ADD                 "add"
-#define REMOVE              "remove"
 
 struct child {
     TAILQ_ENTRY(child) entry;
@@ -61,14 +59,6 @@ struct supervisor {
     uint64_t restart_ms[];  /* when the last `intensity` ones were, a ring */
 };
 
-/* A child spec on its way to the supervisor; behind it id NUL name NUL. */
-struct add_request {
-    ht_child_spec spec;
-    uint32_t id_len;
-    uint32_t name_len;
-    bool has_name;
-};
-
 /* ---- children ------------------------------------------------------------ */
 
 static struct child *
@@ -94,14 +84,6 @@ child_new(const ht_child_spec *spec, const char *id, const char *name)
     child->shutdown_ms =
         spec->shutdown_ms != 0 ? spec->shutdown_ms : SHUTDOWN_MS_DEFAULT;
     return child;
-}
-
-static bool spec_is_valid(const ht_child_spec *spec)
-{
-    return spec != NULL && spec->behavior != NULL &&
-           hti_name_len(spec->id) > 0 &&
-           (spec->opts.name == NULL || hti_name_len(spec->opts.name) > 0) &&
-           spec->restart >= HT_PERMANENT && spec->restart <= HT_TEMPORARY;
 }
 
 static struct child *child_by_id(struct supervisor *sup, const char *id)
@@ -393,7 +375,7 @@ static void answer(ht_actor *self, ht_call call, ht_err err)
 
 static ht_err handle_add(struct supervisor *sup, ht_bytes args, ht_call call)
 {
-    struct add_request request;
+    struct hti_add_request request;
     struct child *child;
     const char *id;
 
@@ -440,10 +422,10 @@ static ht_err sup_handle(ht_actor *self, const ht_msg *msg, ht_call call)
     struct supervisor *sup = ht_state(self);
     const char *variant = ht_msg_variant(msg);
 
-    if (strcmp(variant, ADD) == 0) {
+    if (strcmp(variant, HTI_SUPERVISOR_ADD) == 0) {
         return handle_add(sup, ht_msg_args(msg), call);
     }
-    if (strcmp(variant, REMOVE) == 0) {
+    if (strcmp(variant, HTI_SUPERVISOR_REMOVE) == 0) {
         return handle_remove(sup, ht_msg_args(msg).data, call);
     }
     if (call.id != 0) {
@@ -569,7 +551,7 @@ ht_err ht_supervisor_start(ht_node *node,
         return HT_EINVAL;
     }
     for (size_t i = 0; i < spec->children_count; i++) {
-        if (!spec_is_valid(&spec->children[i])) {
+        if (!hti_child_spec_is_valid(&spec->children[i])) {
             return HT_EINVAL;
         }
     }
@@ -579,81 +561,4 @@ ht_err ht_supervisor_start(ht_node *node,
         args.parent = ht_self(parent);
     }
     return ht_spawn(node, &behavior, &args, &opts, ret_ref);
-}
-
-/* ---- from outside -------------------------------------------------------- */
-
-/* Wait for the answer where that is allowed; else only send. */
-static ht_err request(ht_node *node,
-                      ht_ref supervisor,
-                      const char *variant,
-                      const void *args,
-                      size_t args_len)
-{
-    ht_reply reply = {0};
-    ht_err err;
-
-    if (supervisor.node != hti_rt_local_handle(node)) {
-        return HT_EINVAL;
-    }
-    if (ht_current() != NULL || node->single_threaded) {
-        return ht_cast(node, supervisor, variant, args, args_len);
-    }
-    err = ht_call_wait(node, supervisor, variant, args, args_len, HT_INFINITE,
-                       &reply);
-    if (err == HT_OK) {
-        assert(reply.len == sizeof err);
-        memcpy(&err, reply.data, sizeof err);
-    }
-    ht_reply_fini(&reply);
-    return err;
-}
-
-ht_err
-ht_supervisor_add(ht_node *node, ht_ref supervisor, const ht_child_spec *spec)
-{
-    /* The struct, and two texts of bounded length. */
-    char bytes[sizeof(struct add_request) + 2 * (HTI_NAME_BYTES_MAX + 1)];
-    struct add_request head;
-    char *text = bytes + sizeof head;
-
-    if (!spec_is_valid(spec)) {
-        return HT_EINVAL;
-    }
-    memset(&head, 0, sizeof head);
-    head.spec = *spec;
-    head.id_len = (uint32_t)strlen(spec->id);
-    head.has_name = spec->opts.name != NULL;
-    head.name_len = head.has_name ? (uint32_t)strlen(spec->opts.name) : 0;
-    memcpy(bytes, &head, sizeof head);
-    memcpy(text, spec->id, head.id_len + 1);
-    text += head.id_len + 1;
-    if (head.has_name) {
-        memcpy(text, spec->opts.name, head.name_len + 1);
-        text += head.name_len + 1;
-    }
-    return request(node, supervisor, ADD, bytes, (size_t)(text - bytes));
-}
-
-ht_err ht_supervisor_remove(ht_node *node, ht_ref supervisor, const char *id)
-{
-    int len = hti_name_len(id);
-
-    if (len <= 0) {
-        return HT_EINVAL;
-    }
-    return request(node, supervisor, REMOVE, id, (size_t)len + 1);
-}
-
-ht_ref ht_supervisor_child(ht_node *node, ht_ref supervisor, const char *id)
-{
-    ht_ref ref = {0, 0};
-
-    if (supervisor.node == hti_rt_local_handle(node)) {
-        ref.pid = hti_directory_find_child(node->directory, supervisor.pid, id);
-    }
-    if (ref.pid != 0) {
-        ref.node = supervisor.node;
-    }
-    return ref;
 }
