@@ -18,7 +18,7 @@
 #define STATE_SLEEPING 2u
 
 /* Messages a turn may handle before descriptors are looked at again. */
-#define TURN_BUDGET 512
+#define TURN_BUDGET 4096
 /* Tasks a round takes from other threads. */
 #define TASKS_MAX 1024
 
@@ -237,6 +237,7 @@ void hti_loop_defer(struct hti_loop *loop, struct hti_work *work)
     if (!work->queued) {
         work->queued = true;
         TAILQ_INSERT_TAIL(&loop->works, work, entry);
+        loop->works_count++;
     }
 }
 
@@ -245,6 +246,7 @@ void hti_loop_undefer(struct hti_loop *loop, struct hti_work *work)
     if (work->queued) {
         work->queued = false;
         TAILQ_REMOVE(&loop->works, work, entry);
+        loop->works_count--;
     }
 }
 
@@ -264,17 +266,17 @@ static void run_tasks(struct hti_loop *loop)
     }
 }
 
-/* What is deferred by this stage itself waits for the next round, so that one
- * connection with much to write lets the others in between. */
+/* As many as there are now: what this stage itself defers waits for the next
+ * round, so that one connection with much to write lets the others in. */
 static void run_works(struct hti_loop *loop)
 {
-    struct hti_works works = TAILQ_HEAD_INITIALIZER(works);
-    struct hti_work *work;
+    for (unsigned n = loop->works_count; n > 0; n--) {
+        struct hti_work *work = TAILQ_FIRST(&loop->works);
 
-    TAILQ_CONCAT(&works, &loop->works, entry);
-    while ((work = TAILQ_FIRST(&works)) != NULL) {
-        TAILQ_REMOVE(&works, work, entry);
-        work->queued = false;
+        if (work == NULL) {
+            break; /* one of them ended another */
+        }
+        hti_loop_undefer(loop, work);
         loop->activity++;
         work->run(work);
     }

@@ -101,6 +101,7 @@ struct hti_loop {
     bool slept;        /* now_ms is of before the sleep */
     unsigned activity; /* descriptors, tasks and work seen in this round */
     struct hti_works works;
+    unsigned works_count;
     struct hti_timers timers;
     uint8_t *read_buf;
     uint8_t *batch;

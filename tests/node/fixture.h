@@ -35,7 +35,8 @@ static inline uint64_t clock_ms(void)
     return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
 }
 
-/* ---- log lines ---------------------------------------------------------------- */
+/* ---- log lines
+ * ---------------------------------------------------------------- */
 
 #define LOG_LINES_MAX 4096
 
@@ -110,7 +111,8 @@ static inline void log_fini(struct log *log)
     log->count = 0;
 }
 
-/* ---- nodes ---------------------------------------------------------------------- */
+/* ---- nodes
+ * ---------------------------------------------------------------------- */
 
 static inline ht_config
 node_config(const char *name, ht_encryption encryption, struct log *log)
@@ -176,7 +178,8 @@ static inline unsigned ready_peers(ht_node *node)
     return count;
 }
 
-/* ---- an actor that answers -------------------------------------------------------- */
+/* ---- an actor that answers
+ * -------------------------------------------------------- */
 
 struct echo {
     _Atomic unsigned long casts;
@@ -239,13 +242,11 @@ static inline void
 check_echo(ht_node *from, const char *node_name, const void *data, size_t len)
 {
     ht_reply reply;
-    ht_err err = ht_call_name_wait(
-        from, node_name, "echo", "Echo", data, len, PATIENCE_MS, &reply);
+    ht_err err = ht_call_name_wait(from, node_name, "echo", "Echo", data, len,
+                                   PATIENCE_MS, &reply);
 
     if (err != HT_OK) {
-        print_error("echo from %s: %s (%s)\n",
-                    node_name,
-                    ht_errname(err),
+        print_error("echo from %s: %s (%s)\n", node_name, ht_errname(err),
                     reply.reason);
     }
     CHECK_OK(err);
@@ -256,7 +257,8 @@ check_echo(ht_node *from, const char *node_name, const void *data, size_t len)
     ht_reply_fini(&reply);
 }
 
-/* ---- raw sockets ------------------------------------------------------------------- */
+/* ---- raw sockets
+ * ------------------------------------------------------------------- */
 
 static inline int raw_connect(int port)
 {
@@ -316,7 +318,9 @@ static inline void raw_expect_end(int fd)
     }
 }
 
-/* ---- files ---------------------------------------------------------------------------- */
+/* ---- files
+ * ----------------------------------------------------------------------------
+ */
 
 static inline char *temp_dir(void)
 {
