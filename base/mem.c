@@ -73,6 +73,7 @@ _Static_assert(HEAD_BYTES == 16, "blocks are aligned as malloc's are");
 struct list {
     struct block *first;
     unsigned count;
+    unsigned batch; /* class_batch() of its class */
 };
 
 struct cache {
@@ -191,8 +192,8 @@ static void cache_free(void *arg)
     for (uint32_t class = 0; class < CLASS_COUNT; class ++) {
         struct list *list = &c->lists[class];
 
-        while (list->count >= class_batch(class)) {
-            depot_put(class, list_cut(list, class_batch(class)));
+        while (list->count >= list->batch) {
+            depot_put(class, list_cut(list, list->batch));
         }
         free_chain(list->first);
     }
@@ -220,6 +221,9 @@ static struct cache *cache_get(void)
         if (c == NULL || pthread_setspecific(cache_key, c) != 0) {
             free(c);
             return NULL;
+        }
+        for (uint32_t class = 0; class < CLASS_COUNT; class ++) {
+            c->lists[class].batch = class_batch(class);
         }
         cache = c;
     }
@@ -251,7 +255,7 @@ static struct block *block_take(uint32_t class)
         if (list->first == NULL) {
             return block_new(class_bytes(class), class);
         }
-        list->count = class_batch(class);
+        list->count = list->batch;
     }
     block = list->first;
     list->first = block->next;
@@ -282,7 +286,6 @@ void hti_free(void *data)
     struct block *block;
     struct cache *c;
     struct list *list;
-    unsigned batch;
 
     if (data == NULL) {
         return;
@@ -296,9 +299,8 @@ void hti_free(void *data)
         return;
     }
     list = &c->lists[block->class];
-    batch = class_batch(block->class);
-    if (list->count == 2 * batch) {
-        depot_put(block->class, list_cut(list, batch));
+    if (list->count == 2 * list->batch) {
+        depot_put(block->class, list_cut(list, list->batch));
     }
     block->next = list->first;
     list->first = block;
