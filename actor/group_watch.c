@@ -102,13 +102,13 @@ void hti_dir_unwatch_all(struct hti_directory *dir, struct hti_dir_actor *actor)
  * that the events of its items point to. */
 struct news {
     _Atomic unsigned refs;
-    ht_node *node;
     ht_event event;
     ht_ref members[];
 };
 
 struct news_item {
     struct hti_event_item event;
+    ht_actor *watcher; /* its slot, which outlives it */
     struct news *news;
 };
 
@@ -121,8 +121,7 @@ static void news_unref(struct news *news)
     }
 }
 
-static struct news *news_new(ht_node *node,
-                             const struct hti_dir_group *group,
+static struct news *news_new(const struct hti_dir_group *group,
                              bool joined,
                              const struct hti_dir_change *change)
 {
@@ -141,7 +140,6 @@ static struct news *news_new(ht_node *node,
     key = (char *)(news->members + count);
     memcpy(key, group->key, group->key_len);
     atomic_init(&news->refs, 1);
-    news->node = node;
     news->event = (ht_event){.kind = HT_EVENT_GROUP};
     news->event.u.group.scope = key;
     news->event.u.group.group = key + (group->group - group->key);
@@ -158,9 +156,8 @@ static struct news *news_new(ht_node *node,
 static void news_item_release(struct hti_item *item)
 {
     struct news_item *self = (struct news_item *)(void *)item;
-    ht_actor *watcher = hti_slot_of(self->news->node, item->pid);
 
-    atomic_fetch_sub_explicit(&watcher->news, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&self->watcher->news, 1, memory_order_relaxed);
     news_unref(self->news);
     hti_free(self);
 }
@@ -188,6 +185,7 @@ static void news_post(ht_node *node, uint64_t pid, struct news *news)
         return;
     }
     atomic_fetch_add_explicit(&news->refs, 1, memory_order_relaxed);
+    item->watcher = watcher;
     item->news = news;
     item->event.item.kind = HTI_ITEM_EVENT;
     item->event.event = news->event;
@@ -233,7 +231,7 @@ void hti_dir_tell_watchers(struct hti_directory *dir,
             continue;
         }
         if (news == NULL) {
-            news = news_new(dir->node, group, joined, change);
+            news = news_new(group, joined, change);
         }
         if (news == NULL) {
             return;

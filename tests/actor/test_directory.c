@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names, groups, who is told.  The peers are a recorder: what hti_remote_ops
  * hears becomes a line of text. */
+#include <sched.h>
+
 #include "actor/directory.h"
 #include "actor/internal.h"
 #include "base/mem.h"
@@ -724,6 +726,74 @@ static void test_a_watcher_that_does_not_keep_up_loses_events(void **state)
     check_log(heard, "leave s/g 2\n");
 }
 
+/* ---- threads
+ * ------------------------------------------------------------------ */
+
+#define CROWD_THREADS 3
+#define CROWD_ROUNDS  300
+
+static ht_err crowd_event(ht_actor *self, const ht_event *event)
+{
+    (void)self;
+    CHECK(event->kind == HT_EVENT_GROUP && event->u.group.count == 1);
+    return HT_OK;
+}
+
+static ht_err crowd_init(ht_actor *self, void *arg)
+{
+    (void)arg;
+    return ht_group_monitor(self, NULL, NULL);
+}
+
+static const ht_behavior crowd_watcher = {.init = crowd_init,
+                                          .on_event = crowd_event};
+
+/* Actors come, join, are found and end, while others do the same. */
+static void *crowd(void *arg)
+{
+    const char *name = arg;
+
+    for (unsigned i = 0; i < CROWD_ROUNDS; i++) {
+        const ht_spawn_opts opts = {.name = name};
+        ht_ref ref, got;
+
+        if (ht_spawn(node, &crowd_watcher, NULL, &opts, &ref) != HT_OK ||
+            ht_group_join(node, "crowd", ref) != HT_OK ||
+            !ht_ref_equal(ht_whereis(node, name), ref) ||
+            ht_group_pick(node, NULL, "crowd", false, &got) != HT_OK) {
+            abort();
+        }
+        (void)ht_group_cast(node, NULL, "crowd", "x", NULL, 0);
+        if (i % 2 == 0) {
+            (void)ht_group_leave(node, "crowd", ref);
+        }
+        (void)ht_kill(node, ref);
+        while (!ht_ref_is_none(ht_whereis(node, name))) {
+            sched_yield();
+        }
+    }
+    return NULL;
+}
+
+static void test_many_threads_share_the_directory(void **state)
+{
+    static char names[CROWD_THREADS][8];
+    struct host_threads threads;
+    pthread_t crowds[CROWD_THREADS];
+
+    (void)state;
+    node = host_threads_new(&threads, 2);
+    for (unsigned i = 0; i < CROWD_THREADS; i++) {
+        snprintf(names[i], sizeof names[i], "n%u", i);
+        CHECK(pthread_create(&crowds[i], NULL, crowd, names[i]) == 0);
+    }
+    for (unsigned i = 0; i < CROWD_THREADS; i++) {
+        pthread_join(crowds[i], NULL);
+    }
+    assert_int_equal(ht_group_members(node, NULL, "crowd", NULL, 0), 0);
+    host_threads_free(&threads);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 CHECK_MAIN(TEST(test_a_name_finds_its_actor_until_it_ends),
@@ -750,4 +820,5 @@ CHECK_MAIN(TEST(test_a_name_finds_its_actor_until_it_ends),
            TEST(test_a_watcher_hears_of_a_change_once),
            TEST(test_a_watcher_that_ends_is_forgotten),
            TEST(test_a_watcher_that_does_not_keep_up_loses_events),
+           cmocka_unit_test(test_many_threads_share_the_directory),
            TEST(test_events_without_memory_are_lost_not_wrong))
