@@ -148,6 +148,7 @@ const char *calc_error(ht_err err)
            : err == HT_EFAILED    ? "failed"
            : err == HT_ECANCELLED ? "no reply"
            : err == HT_EARGS      ? "bad reply"
+           : err == HT_EEXPIRED   ? "expired"
                                   : ht_strerror(err);
 }
 

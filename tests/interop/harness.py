@@ -166,12 +166,13 @@ class Certificates:
                       "-subj", "/CN=interop CA", "-keyout", self.folder / "ca.key", "-out", self.ca)
 
     def options(self, *names, mutual=False):
-        """The options of a peer whose certificate has these names."""
+        """The options of a peer whose certificate has these names: of hosts, and of nodes in Hardtack's form."""
         base = self.folder / names[0].replace("@", "-")
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                       "-subj", f"/CN={names[0]}", "-keyout", f"{base}.key", "-out", f"{base}.csr")
         extensions = base.with_suffix(".ext")
-        extensions.write_text("basicConstraints=CA:FALSE\nsubjectAltName=" + ",".join(f"DNS:{n}" for n in names))
+        extensions.write_text("basicConstraints=CA:FALSE\nsubjectAltName=" + ",".join(
+            f"URI:hardtack:{n}" if "@" in n else f"DNS:{n}" for n in names))
         self._openssl("x509", "-req", "-in", f"{base}.csr", "-CA", self.ca, "-CAkey", self.folder / "ca.key",
                       "-CAcreateserial", "-days", "1", "-extfile", extensions, "-out", f"{base}.pem")
         return ["--tls-cert", f"{base}.pem", "--tls-key", f"{base}.key", "--tls-ca", self.ca,

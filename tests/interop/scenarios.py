@@ -137,7 +137,10 @@ def simultaneous(cluster, ka, kb):
         return simultaneous_legacy(a, b)
     for peer, command in dials:
         peer.wait(id=command)
-    poll("one session, opened by b", lambda: (a.sessions(), b.sessions()) == ({b.name: True}, {a.name: False}))
+    by_b, by_a = ({b.name: True}, {a.name: False}), ({b.name: False}, {a.name: True})
+    # A C node that is connected by then does not dial.
+    wanted = (by_b, by_a) if kb == "c" else (by_b,)
+    poll("one session, opened by b", lambda: (a.sessions(), b.sessions()) in wanted)
     poll("both see each other", lambda: remote_pids(a, "gb") and remote_pids(b, "ga"))
     for caller, _, group in both_ways(a, b):
         equal("call", caller.do("call", group, "EchoU8", 5000, 7), "7")
@@ -165,7 +168,7 @@ def duplicate_dials(cluster, ka, kb):
     a, b = pair(cluster, ka, kb)
     for _ in range(3):
         a.wait(id=a.begin("dial", b.address))
-    for _ in range(3):
+    for _ in range(3 if ka != "c" else 0):  # Hardtack knows that it is connected
         a.wait(ev="disconnected")
     poll("one session", lambda: len(a.do("sessions")) == 1 and len(b.do("sessions")) == 1)
     poll("a member", lambda: len(remote_pids(a, "gb")) == 1 and len(remote_pids(b, "ga")) == 1)
@@ -340,15 +343,17 @@ def calculator(cluster, ka, kb):
         equal("Eval", me.do("call", group, "Eval", 5000, "10", "+", "5"), "15")
         equal("Add zeros", me.do("call", group, "Add", 5000, 0, 0), "0")
         # Neither can be answered; ractor has no other word for that than silence.
+        words = ("failed",) if ka == kb == "c" else ("timeout", "no reply")
         for bad in (("Div", 200, 1, 0), ("Eval", 200, "ten", "+", "5")):
             error = me.error(me.begin("call", group, *bad))
-            check(f"{bad[0]} ended with {error}", error in ("timeout", "no reply"))
+            check(f"{bad[0]} ended with {error}", error in words)
         equal("it lives on", me.do("call", group, "Add", 5000, 1, 1), "2")
 
 
 def timeouts(cluster, ka, kb):
-    """ractor's generated code drops the caller's port when the time is up, so a Rust caller may see either word."""
-    words = {"c": ("timeout",)}
+    """ractor's generated code drops the caller's port when the time is up, so a Rust caller may see either word; a
+    Hardtack callee says that it has given up, and either's clock may be first."""
+    words = {"c": ("timeout", "expired") if ka == kb else ("timeout",)}
     a, b = pair(cluster, ka, kb)
     for me, _, group in both_ways(a, b):
         for variant, timeout, *args in (("Never", 200), ("Drop", 200), ("Late", 100, 400)):
