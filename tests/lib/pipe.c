@@ -24,7 +24,8 @@ struct pipe_end {
     struct pipe_node *node; /* NULL: raw */
     struct hti_link *link;  /* NULL: raw, or closed */
     struct chunks in;       /* on the way here */
-    bool busy, closing, closed, stalled;
+    _Atomic bool busy;      /* set by whoever pushes, in any thread */
+    bool closing, closed, stalled;
     ht_err why;
     uint64_t tick_ms;
 };
@@ -45,7 +46,8 @@ struct pipe_dial {
 TAILQ_HEAD(dials, pipe_dial);
 
 struct pipe_world {
-    uint64_t now_ns, rng, latency_ms, incarnation;
+    _Atomic uint64_t now_ns;
+    uint64_t rng, latency_ms, incarnation;
     unsigned dials_count;
     struct pipe_node *nodes;
     struct conns conns;
@@ -163,6 +165,7 @@ static void write_out(struct pipe_end *end)
     if (end->link == NULL || !end->busy || (end->stalled && !end->closing)) {
         return;
     }
+    end->busy = false;
     do {
         while (hti_link_pop(end->link, &slice)) {
             if (slice.head_len > 0) {
@@ -172,7 +175,6 @@ static void write_out(struct pipe_end *end)
             hti_link_release(end->link, &slice);
         }
     } while (!hti_link_sleep(end->link));
-    end->busy = false;
 }
 
 static void end_close(struct pipe_end *end, ht_err why, const char *text)

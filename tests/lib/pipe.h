@@ -6,7 +6,8 @@
  * which comes from a seed, and the streams.  A node listens at its own name's
  * address, "<name>:1".  One scheduler a node, turned by hand.
  *
- * Thread: one.  A failed expectation of the harness itself aborts.
+ * Thread: one; others may send to remote refs meanwhile, and look.  A failed
+ * expectation of the harness itself aborts.
  */
 #ifndef TESTS_LIB_PIPE_H
 #define TESTS_LIB_PIPE_H
@@ -35,7 +36,7 @@ struct pipe_node {
     /* private */
     struct pipe_opts opts;
     struct hti_keyring *keys;
-    bool woken;
+    _Atomic bool woken;
     bool up;
     uint64_t tick_ms;
     struct pipe_node *next;
