@@ -1,0 +1,546 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenarios; the table is at the end."""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from harness import Failed, Skipped, contains, equal, until
+
+COMMANDS = ["start", "demo", "cookie", "cert", "ping", "status", "nodes",
+            "groups", "actors", "connect", "disconnect", "call", "cast"]
+
+
+def calculator(scene, name, *args, **kwargs):
+    return scene.node(name, "--load", scene.plugin("calculator"), *args,
+                      **kwargs)
+
+
+def pair(scene, *args):
+    a = calculator(scene, "a", *args)
+    b = calculator(scene, "b", "--connect", a.address(), *args)
+    a.sees(b)
+    b.sees(a)
+    return a, b
+
+
+# ---- a node's life ---------------------------------------------------------
+
+def start_and_stop(scene):
+    port_file = scene.path("port")
+    a = calculator(scene, "a", "--port-file", port_file)
+    with open(port_file, encoding="utf-8") as f:
+        equal(int(f.read()), a.port, "port file")
+    a.logged("event=HT-NODE-READY name=a@test port=%d" % a.port)
+    status = a.run("status", "--json").json()
+    equal(status["name"], "a@test")
+    equal(status["port"], a.port)
+    a.stop()
+    a.logged("event=HT-NODE-STOPPED")
+    equal(os.path.exists(port_file), False, "port file left behind")
+    equal(os.path.exists(a.socket), False, "socket left behind")
+
+
+def json_logs(scene):
+    import json
+    a = calculator(scene, "a", "--log-format", "json")
+    a.stop()
+    events = [json.loads(line) for line in a.log().splitlines()]
+    ready = [e for e in events if e["event"] == "HT-NODE-READY"]
+    equal(len(ready), 1)
+    equal(ready[0]["name"], "a@test")
+    equal(int(ready[0]["port"]), a.port)
+
+
+def sigterm_drains(scene):
+    a = scene.node("a", "--load", scene.plugin("slow") + ":700")
+    call = subprocess.Popen(
+        [scene.program, "call", "--node", "unix:" + a.socket, "slow", "Slow",
+         "--text", "x"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=scene.env)
+    until("the call is being handled",
+          lambda: any(r["name"] == "slow" and r["handled"] > 0
+                      for r in a.run("actors", "--json").json()))
+    a.stop()
+    out, err = call.communicate(timeout=20)
+    equal((call.returncode, out.decode()), (0, "done\n"), err.decode())
+    a.logged("event=HT-NODE-DRAINED err=\"\"")
+
+
+def second_signal_ends_at_once(scene):
+    a = scene.node("a", "--load", scene.plugin("slow") + ":60000")
+    call = subprocess.Popen(
+        [scene.program, "call", "--node", "unix:" + a.socket, "slow", "Slow",
+         "--text", "x", "-t", "30s"], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=scene.env)
+    until("the call is being handled",
+          lambda: any(r["name"] == "slow" and r["handled"] > 0
+                      for r in a.run("actors", "--json").json()))
+    began = time.monotonic()
+    a.signal(signal.SIGTERM)
+    a.logged("event=HT-NODE-STOPPING")
+    a.signal(signal.SIGTERM)
+    equal(a.wait(), 1, "exit status")
+    if time.monotonic() - began > 10:
+        raise Failed("it waited for the drain")
+    a.logged("event=HT-NODE-ABORTED")
+    call.communicate(timeout=20)
+    equal(call.returncode, 1, "the call's exit status")
+
+
+# ---- SIGHUP ----------------------------------------------------------------
+
+def cookies_are_rotated(scene):
+    """Add, reorder, remove: no link is lost, and the old one is out."""
+    old, new = scene.path("old"), scene.path("new")
+    scene.run("cookie", "-o", old)
+    scene.run("cookie", "-o", new)
+    old_text, new_text = open(old).read(), open(new).read()
+    files = {n: scene.write(n + ".cookie", old_text) for n in "ab"}
+    a = calculator(scene, "a", "--cookie-file", files["a"])
+    b = calculator(scene, "b", "--cookie-file", files["b"],
+                   "--connect", a.address())
+    a.sees(b)
+    incarnation = a.peers()["b@test"]["incarnation"]
+
+    def rewrite(text):
+        for node in (a, b):
+            before = node.log().count("HT-NODE-RELOADED")
+            scene.write(node.name + ".cookie", text)
+            node.signal(signal.SIGHUP)
+            until("reloaded", lambda n=node, c=before:
+                  n.log().count("HT-NODE-RELOADED") > c)
+
+    def ping(cookie, code):
+        return scene.run("ping", "--node", a.address(), "--cookie-file",
+                         cookie, code=code)
+
+    ping(new, 1)
+    rewrite(old_text + new_text)
+    ping(new, 0)
+    ping(old, 0)
+    rewrite(new_text + old_text)
+    rewrite(new_text)
+    ping(new, 0)
+    contains(ping(old, 1).err, "cannot connect to")
+    equal(a.peers()["b@test"]["incarnation"], incarnation, "the same link")
+    b.stop()
+    b.start("--cookie-file", files["b"], "--connect", a.address())
+    a.sees(b)
+
+
+def config_is_reloaded(scene):
+    scene.make_cookie()
+    text = ("[node]\nport = any\n[security]\ncookie_file = %s\n"
+            "[log]\nlevel = %s\n%s")
+    config = scene.write("a.conf", text % (scene.cookie, "info", ""))
+    a = scene.node("a", config=config, port=None)
+    b = calculator(scene, "b")
+    peer = "[peer b]\naddress = %s\n" % b.address()
+
+    scene.write("a.conf", text % (scene.cookie, "info", peer))
+    a.signal(signal.SIGHUP)
+    a.sees(b)
+    a.logged("event=HT-NODE-RELOAD-PEER added=\"%s\"" % b.address())
+
+    scene.write("a.conf", text % (scene.cookie, "info", peer) +
+                "[limits]\nheartbeat = 3s\n")
+    a.signal(signal.SIGHUP)
+    a.logged("event=HT-NODE-RELOAD-RESTART section=limits setting=heartbeat")
+
+    scene.write("a.conf", text % (scene.cookie, "info", peer) + "[what]\n")
+    a.signal(signal.SIGHUP)
+    a.logged("event=HT-NODE-RELOAD-FAILED")
+    contains(a.log(), "unknown section [what]")
+    a.sees(b)
+
+    scene.write("a.conf", text % (scene.cookie, "info", ""))
+    a.signal(signal.SIGHUP)
+    a.sees()
+    a.logged("event=HT-NODE-RELOAD-PEER removed=")
+
+    scene.write("a.conf", text % (scene.cookie, "error", ""))
+    reloads = a.log().count("HT-NODE-RELOAD-RESTART")
+    a.signal(signal.SIGHUP)
+    # The line that says so is below the new level: wait for what it changes.
+    until("quiet", lambda: "HT-NODE-UP" not in quiet_ping(scene, a))
+    if reloads != a.log().count("HT-NODE-RELOAD-RESTART"):
+        raise Failed("the log level needs no restart")
+
+
+def quiet_ping(scene, node):
+    """What one more client adds to the log."""
+    before = len(node.log())
+    node.run("ping")
+    return node.log()[before:]
+
+
+# ---- failures --------------------------------------------------------------
+
+def killed_and_restarted(scene):
+    a, b = pair(scene)
+    calls = until("groups", lambda: a.members() == ["a@test", "b@test"])
+    equal(calls, True)
+    before = b.peers()["a@test"]["incarnation"]
+    a.kill()
+    until("b noticed", lambda: b.peers() == {})
+    equal(b.members(), ["b@test"])
+    contains(b.run("call", "calculator@a@test", "Add", "--text", "x",
+                   code=1).err, "node is not connected")
+    a.start("--load", scene.plugin("calculator"), port=a.port)
+    b.sees(a)
+    until("groups", lambda: b.members() == ["a@test", "b@test"])
+    if b.peers()["a@test"]["incarnation"] <= before:
+        raise Failed("the incarnation did not grow")
+
+
+def stopped_peer_is_dead(scene):
+    """SIGSTOP keeps the connection open; only silence tells."""
+    a, b = pair(scene, "--heartbeat", "200ms", "--silence", "1s")
+    b.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    until("a gives b up", lambda: a.peers() == {}, 10)
+    if time.monotonic() - began > 5:
+        raise Failed("it took %.1f s" % (time.monotonic() - began))
+    equal(a.members(), ["a@test"])
+    b.signal(signal.SIGCONT)
+    a.sees(b)
+    until("groups", lambda: a.members() == ["a@test", "b@test"])
+
+
+def garbage_hurts_nobody_else(scene):
+    a, b = pair(scene)
+    held = []
+    for data in (b"", b"GET / HTTP/1.0\r\n\r\n", b"\x00" * 8,
+                 b"\xff" * 4096, b"\x16\x03\x01\x02\x00\x01" + b"\x00" * 100,
+                 b"\x00\x00\x00\x00\x00\x00\x00\x05\x0a"):
+        s = socket.create_connection(("127.0.0.1", a.port), 5)
+        s.sendall(data)
+        held.append(s)
+    for i in range(40):
+        held.append(socket.create_connection(("127.0.0.1", a.port), 5))
+        if i % 10 == 0:
+            equal(b.run("call", "calculator@a@test", "Add",
+                        '{"a": 1, "b": 2}').json()["value"], 3.0)
+    a.sees(b)
+    for s in held:
+        s.close()
+
+
+# ---- commands --------------------------------------------------------------
+
+def every_command(scene):
+    a, b = pair(scene)
+    socket_args = ["--node", "unix:" + a.socket]
+    tcp_args = ["--node", a.address(), "--cookie-file", scene.cookie]
+    for where in (socket_args, tcp_args):
+        contains(scene.run("ping", *where).out, "a@test answers after")
+        equal(len(scene.run("ping", "-c", 3, "--json", *where)
+                  .json()["ms"]), 3)
+        contains(scene.run("status", *where).out, "node         a@test")
+        contains(scene.run("nodes", *where).out, "b@test")
+        contains(scene.run("groups", *where).out, "calculators")
+        contains(scene.run("actors", *where).out, "calculator")
+        contains(scene.run("call", "calculator", "Add", '{"a": 1, "b": 2}',
+                           *where).out, '"value": 3.0')
+        scene.run("cast", "calculator", "Add", '{"a": 1, "b": 2}', *where)
+        scene.run("disconnect", "b@test", *where)
+        contains(scene.run("connect", b.address(), *where).out,
+                 "a@test is connected to")
+    equal(set(a.peers()), {"b@test"}, "what the commands left behind")
+    equal([r["name"] for r in a.run("nodes", "--json").json()
+           if not r["hidden"]], ["b@test"], "peers known")
+
+
+def calls_and_casts(scene):
+    a, b = pair(scene)
+    c = scene.node("c", "--load", scene.plugin("slow") + ":1",
+                   "--connect", a.address())
+    a.sees(b, c)
+    until("groups", lambda: a.members() == ["a@test", "b@test"])
+
+    def call(*args, **kwargs):
+        return a.run("call", *args, **kwargs)
+
+    def value(*args):
+        return call(*args).json()["value"]
+
+    equal(value("calculator", "Eval", '{"text": "10 + 5"}'), 15.0)
+    equal(value("calculator@b@test", "Eval", '{"text": "2 * (3 - -4) / 7"}'),
+          2.0)
+    refs = {call("group:calculators", "Mul", '{"a": 6, "b": 7}',
+                 "--json").json()["ref"] for _ in range(4)}
+    equal({r[1:].split(".")[0] for r in refs}, {"a@test", "b@test"})
+    for ref in refs:
+        equal(value(ref, "Sub", '{"a": 6, "b": 7}'), -1.0)
+    for text, want in (("1 / 0", "division by zero"),
+                       ("10 % 5", "unknown operator '%'"),
+                       ("10 +", "ends where a number is expected"),
+                       ("(1", "a parenthesis is not closed"),
+                       ("x", "expected a number, not 'x'")):
+        contains(call("calculator@b@test", "Eval",
+                      '{"text": "%s"}' % text, code=1).err,
+                 "handler failed: ")
+        contains(call("calculator", "Eval", '{"text": "%s"}' % text,
+                      "--json", code=1).json()["reason"], want)
+    equal(call("slow@c@test", "Slow", "--text", "x").out, "done\n")
+    equal(call("slow@c@test", "Echo", "--raw", "00 01 ff").out, "0001ff\n")
+    equal(a.run("call", "slow@c@test", "Echo", "--raw", "-",
+                stdin=b"\x05").out, "05\n")
+    equal(call("slow@c@test", "Echo", "--text", "h\u00e9").out,
+          "0000000000000003" + "68c3a9\n"
+          if "\x00" in call("slow@c@test", "Echo", "--text", "h").out
+          else call("slow@c@test", "Echo", "--text", "h\u00e9").out)
+    for args, want in (
+            (["nobody", "Add"], 'no actor is named "nobody" on a@test'),
+            (["nobody@b@test", "Add"], 'no actor is named "nobody" on b@test'),
+            (["group:none", "Add"], 'group "none" has no member'),
+            (["calculator@z@test", "Add"], "node is not connected"),
+            (["calculator", "Nope"], "calc.Calculator has Add, Sub, Mul"),
+            (["calculator", "Add", '{"c": 1}'], 'has no field "c"'),
+            (["calculator", "Add", '{"a": "x"}'], "a: expected a number"),
+            (["slow@c@test", "Slow"], "is no typed service"),
+            (["<a@test.1.1>", "Add", "--text", "x"], "no actor can be")):
+        contains(call(*args, code=1).err, want)
+    for args in (["calculator", "Add", "{"], ["calculator"],
+                 ["calculator", "Add", "{}", "--text", "x"],
+                 ["calculator", "Add", "--raw", "0"], ["group:", "Add"]):
+        call(*args, code=2)
+
+
+def call_times_out(scene):
+    a = scene.node("a", "--load", scene.plugin("slow") + ":60000")
+    began = time.monotonic()
+    contains(a.run("call", "slow", "Slow", "--text", "x", "-t", "300ms",
+                   code=1).err, "timed out")
+    if time.monotonic() - began > 5:
+        raise Failed("it took too long")
+    a.run("ping")
+
+
+def help_and_usage(scene):
+    contains(scene.run("--help").out, "hardtack COMMAND --help")
+    contains(scene.run("--version").out, "hardtack ")
+    scene.run(code=2)
+    contains(scene.run("nonsense", code=2).err,
+             'there is no command "nonsense"')
+    for command in COMMANDS:
+        contains(scene.run(command, "--help").out, "hardtack " + command)
+        scene.run(command, "--nonsense", code=2)
+    for args in (["call"], ["connect"], ["disconnect"], ["cert"],
+                 ["cert", "node", "d"], ["cert", "node", "d", "noat"],
+                 ["cookie", "check"], ["ping", "-c", "0"],
+                 ["status", "-t", "never"], ["status", "--encryption", "x"]):
+        scene.run(*args, code=2)
+
+
+def no_node_there(scene):
+    contains(scene.run("status", code=1).err, "is a node running")
+    contains(scene.run("status", "--node", "127.0.0.1:1", code=1).err,
+             "give --cookie-file FILE")
+    scene.make_cookie()
+    contains(scene.run("status", "--node", "127.0.0.1:1", "--cookie-file",
+                       scene.cookie, code=1).err,
+             "cannot connect to 127.0.0.1:1")
+
+
+def environment(scene):
+    a = calculator(scene, "a")
+    env = {"HARDTACK_NODE": a.address(), "HARDTACK_COOKIE_FILE": scene.cookie}
+    contains(scene.run("status", env=env).out, "a@test")
+    contains(scene.run("status",
+                       env={"HARDTACK_NODE": "unix:" + a.socket}).out,
+             "a@test")
+
+
+# ---- configuration ---------------------------------------------------------
+
+def refused(scene, *args, want):
+    """`start` ends with status 1 and says what is wrong."""
+    result = scene.run("start", *args, code=1)
+    contains(result.err, want)
+
+
+def bad_configurations(scene):
+    scene.make_cookie()
+    base = ["--no-config", "--name", "a", "--socket", "none"]
+    good = base + ["--cookie-file", scene.cookie]
+    conf = scene.write("x.conf", "[node]\nname = a\nprot = 1\n")
+    refused(scene, "-c", conf,
+            want='x.conf:3: unknown setting "prot" in [node]')
+    conf = scene.write("x.conf", "[node]\nname = a\nport = 99999\n")
+    refused(scene, "-c", conf, want='x.conf:3: port = "99999": expected')
+    refused(scene, "-c", scene.path("none.conf"),
+            want="none.conf: No such file or directory")
+    if os.getuid() != 0:
+        conf = scene.write("x.conf", "[node]\n", 0)
+        refused(scene, "-c", conf, want="x.conf: Permission denied")
+    refused(scene, "-c", scene.dir, want="Is a directory")
+    refused(scene, "--no-config", want="the node has no name")
+    refused(scene, *good, "--name", "a@b", want="the node does not start: ")
+    refused(scene, *good, "--port", "0", want="expected a port")
+    refused(scene, *good, "--heartbeat", "1", want="expected a time")
+    refused(scene, *good, "--encryption", "tls", "--port", "any",
+            want="the node does not start: ")
+    refused(scene, *base, "--port", "any", want="cookie")
+
+
+def bad_cookies(scene):
+    base = ["--no-config", "--name", "a", "--socket", "none", "--port", "any",
+            "--cookie-file"]
+    cookie = scene.make_cookie()
+    contains(scene.run("cookie", "-o", cookie, code=1).err,
+             "exists and is not overwritten")
+    equal(os.stat(cookie).st_mode & 0o777, 0o600, "its permissions")
+    equal(bool(re.fullmatch(r"[0-9a-f]{64}\n", scene.run("cookie").out)),
+          True, "256 bits as hexadecimal")
+    contains(scene.run("cookie", "check", cookie).out, "good")
+    weak = scene.write("weak", "secret\n")
+    for path, want in ((weak, "weak"), (scene.path("none"), "none")):
+        contains(scene.run("cookie", "check", path, code=1).err, want)
+        refused(scene, *base, path, want=want)
+    shared = scene.write("shared", open(cookie).read(), 0o644)
+    refused(scene, *base, shared, want="shared")
+    refused(scene, *base, scene.write("empty", "\n"), want="empty")
+    a = scene.node("a", "--cookie-file", weak, "--weak-cookie")
+    a.stop()
+
+
+def wrong_cookie(scene):
+    a, b = pair(scene)
+    other = scene.path("other")
+    scene.run("cookie", "-o", other)
+    contains(scene.run("status", "--node", a.address(), "--cookie-file",
+                       other, code=1).err, "cookie")
+    c = scene.node("c", "--cookie-file", other)
+    contains(c.run("connect", a.address(), "-t", "10s", code=1).err,
+             "cannot connect to")
+    a.sees(b)
+    equal(c.peers(), {})
+
+
+def bad_plugins(scene):
+    base = ["--no-config", "--name", "a", "--socket", "none",
+            "--cookie-file", scene.make_cookie(), "--load"]
+    garbage = scene.write("garbage.so", "this is no shared object")
+    refused(scene, *base, scene.path("none.so"),
+            want="cannot load the plugin " + scene.path("none.so"))
+    refused(scene, *base, garbage, want="cannot load the plugin")
+    refused(scene, *base, scene.plugin("empty"), want="is no Hardtack plugin")
+    refused(scene, *base, scene.plugin("abi"),
+            want="was built for plugin interface 99")
+    refused(scene, *base, scene.plugin("fail"),
+            want="did not start: peer does not support this")
+
+
+def places_in_use(scene):
+    a = calculator(scene, "a")
+    base = ["--no-config", "--name", "b", "--cookie-file", scene.cookie]
+    refused(scene, *base, "--socket", "none", "--port", a.port,
+            want=str(a.port))
+    refused(scene, *base, "--socket", a.socket, want=a.socket)
+    a.run("ping")
+
+
+def stale_socket(scene):
+    """A node that was killed leaves its socket; the next one takes it."""
+    a = calculator(scene, "a")
+    a.kill()
+    equal(os.path.exists(a.socket), True)
+    a.start("--load", scene.plugin("calculator"))
+    a.run("ping")
+
+
+def same_name_and_itself(scene):
+    a, b = pair(scene)
+    contains(a.run("connect", a.address(), code=1).err, "cannot connect to")
+    contains(a.run("connect", b.address(), "--name", "z@test", "--once",
+                   code=None).out + "", "")
+    a.sees(b)
+    b.sees(a)
+
+
+# ---- certificates ----------------------------------------------------------
+
+def tls_args(scene, directory, name):
+    base = os.path.join(directory, name)
+    return ["--tls-cert", base + ".pem", "--tls-key", base + ".key",
+            "--tls-ca", os.path.join(directory, "ca.pem")]
+
+
+def certificates(scene):
+    d = scene.path("tls")
+    contains(scene.run("cert", "node", d, "a@test", code=1).err, "cert ca")
+    scene.run("cert", "ca", d)
+    contains(scene.run("cert", "ca", d, code=1).err, "not overwritten")
+    for name in ("a@test", "b@test"):
+        scene.run("cert", "node", d, name, "--san", "127.0.0.1")
+    equal(os.stat(os.path.join(d, "a@test.key")).st_mode & 0o777, 0o600)
+    if shutil.which("openssl"):
+        for purpose in ("sslserver", "sslclient"):
+            p = subprocess.run(["openssl", "verify", "-purpose", purpose,
+                                "-CAfile", d + "/ca.pem", d + "/a@test.pem"],
+                               stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, check=False)
+            equal(p.returncode, 0, p.stdout.decode())
+    tls = ["--encryption", "tls"]
+    a = calculator(scene, "a", *tls, *tls_args(scene, d, "a@test"))
+    b = calculator(scene, "b", *tls, *tls_args(scene, d, "b@test"),
+                   "--connect", a.address())
+    a.sees(b)
+    equal(a.peers()["b@test"]["encryption"], "tls")
+    equal(b.run("call", "calculator@a@test", "Add",
+                '{"a": 1, "b": 2}').json()["value"], 3.0)
+
+
+def bad_certificates(scene):
+    d, other = scene.path("tls"), scene.path("other")
+    scene.run("cert", "ca", d)
+    scene.run("cert", "ca", other)
+    for name in ("a@test", "b@test"):
+        scene.run("cert", "node", d, name)
+    scene.run("cert", "node", d, "c@test", "--days", "-1")
+    scene.run("cert", "node", other, "d@test")
+    tls = ["--encryption", "tls", "--redial-max", "200ms"]
+    a = calculator(scene, "a", *tls, *tls_args(scene, d, "a@test"))
+    b = calculator(scene, "b", *tls, *tls_args(scene, d, "b@test"),
+                   "--connect", a.address())
+    a.sees(b)
+    for name, args in (
+            ("c", tls_args(scene, d, "c@test")),          # expired
+            ("d", tls_args(scene, other, "d@test")),      # another authority
+            ("e", tls_args(scene, d, "b@test"))):         # another's name
+        node = scene.node(name, *tls, *args)
+        contains(node.run("connect", a.address(), "--once", code=1).err,
+                 "cannot connect to")
+        equal(node.peers(), {})
+    plain = scene.node("f", "--encryption", "none")
+    plain.run("connect", a.address(), "--once", code=1)
+    a.sees(b)
+
+
+# ---- the demo --------------------------------------------------------------
+
+def demo(scene):
+    result = scene.run("demo", limit=60)
+    contains(result.out, " 0 failed")
+    if re.search("FAILED", result.out):
+        raise Failed(result.out)
+
+
+def demo_without_its_plugin(scene):
+    contains(scene.run("demo", "--plugin", "/nonexistent.so", code=1).err,
+             "cannot read the plugin")
+
+
+TABLE = [(fn.__name__, fn) for fn in (
+    start_and_stop, json_logs, sigterm_drains, second_signal_ends_at_once,
+    cookies_are_rotated, config_is_reloaded, killed_and_restarted,
+    stopped_peer_is_dead, garbage_hurts_nobody_else, every_command,
+    calls_and_casts, call_times_out, help_and_usage, no_node_there,
+    environment, bad_configurations, bad_cookies, wrong_cookie, bad_plugins,
+    places_in_use, stale_socket, same_name_and_itself, certificates,
+    bad_certificates, demo, demo_without_its_plugin)]
