@@ -44,14 +44,20 @@ static bool is_callback(const ht_actor *self)
     return self != NULL && self == hti_thread.actor;
 }
 
-/* Attach, or tell self at once. Takes r. */
-static void watch_begin(ht_actor *self, struct hti_relation *r, ht_err state)
+/* Attach, or tell self at once. Takes r.  False: a link that was there. */
+static bool watch_begin(ht_actor *self, struct hti_relation *r, ht_err state)
 {
     ht_node *node = self->node;
     ht_ref target = r->ends[1].ref;
     bool gone;
 
     pthread_mutex_lock(&node->lock);
+    if (r->kind == HTI_RELATION_LINK &&
+        hti_relation_find_link(node, r->ends[0].ref, target) != NULL) {
+        pthread_mutex_unlock(&node->lock);
+        hti_relation_free(node, r);
+        return false;
+    }
     if (state == HT_OK && is_local(node, target) && !is_live(node, target)) {
         state = HT_ENOPROC;
     }
@@ -64,6 +70,7 @@ static void watch_begin(ht_actor *self, struct hti_relation *r, ht_err state)
     if (gone) {
         (void)hti_post(node, self->own_pid, &r->item);
     }
+    return true;
 }
 
 /* The peer was asked and will not answer: as if the target had ended, unless
@@ -124,7 +131,7 @@ ht_err ht_monitor(ht_actor *self, ht_ref ref, uint64_t *ret_monitor)
         return HT_ENOMEM;
     }
     state = state_of(node, ref);
-    watch_begin(self, r, state);
+    (void)watch_begin(self, r, state);
     if (state == HT_OK && !is_local(node, ref)) {
         ht_err err =
             node->remote->monitor(node->remote_arg, ref, self->own_pid, id);
@@ -177,16 +184,6 @@ static struct hti_relation *my_link(ht_actor *self, ht_ref ref, uint64_t id)
     return hti_relation_find_link(self->node, ht_self(self), ref);
 }
 
-static bool is_linked(ht_actor *self, ht_ref ref)
-{
-    bool linked;
-
-    pthread_mutex_lock(&self->node->lock);
-    linked = my_link(self, ref, 0) != NULL;
-    pthread_mutex_unlock(&self->node->lock);
-    return linked;
-}
-
 ht_err ht_link(ht_actor *self, ht_ref ref)
 {
     ht_node *node;
@@ -197,9 +194,7 @@ ht_err ht_link(ht_actor *self, ht_ref ref)
         return HT_EINVAL;
     }
     node = self->node;
-    /* Only we and the target's end change our links; a second one in between
-     * can only come from a peer, and is the same link. */
-    if (ht_ref_equal(ref, ht_self(self)) || is_linked(self, ref)) {
+    if (ht_ref_equal(ref, ht_self(self))) {
         return HT_OK;
     }
     r = hti_relation_new(HTI_RELATION_LINK, ht_self(self), ref, 0);
@@ -207,8 +202,7 @@ ht_err ht_link(ht_actor *self, ht_ref ref)
         return HT_ENOMEM;
     }
     state = state_of(node, ref);
-    watch_begin(self, r, state);
-    if (state != HT_OK || is_local(node, ref)) {
+    if (!watch_begin(self, r, state) || state != HT_OK || is_local(node, ref)) {
         return HT_OK;
     }
     err = node->remote->link(node->remote_arg, ref, self->own_pid);
