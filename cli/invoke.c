@@ -298,8 +298,35 @@ static int send_it(const struct invoke *invoke,
     return code;
 }
 
-static int invoke_typed(const struct invoke *invoke,
-                        struct invoke_result *result)
+/* A member of the group, chosen once: asking for its description and calling it
+ * are two requests, and must mean the same actor. */
+static int choose_member(const struct invoke *invoke,
+                         Hardtack__Admin__Target *ret_target,
+                         char *ref,
+                         size_t ref_len)
+{
+    const Hardtack__Admin__WhereisReply *reply;
+    ProtobufCMessage *message = NULL;
+    int code =
+        client_admin(invoke->client, "Whereis", &invoke->to->base, 0, &message);
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    reply = (const void *)message;
+    if (reply->error[0] != '\0') {
+        code = cli_fail("%s", reply->reason);
+    } else {
+        snprintf(ref, ref_len, "%s", reply->ref);
+        hardtack__admin__target__init(ret_target);
+        ret_target->ref = ref;
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+    return code;
+}
+
+static int invoke_described(const struct invoke *invoke,
+                            struct invoke_result *result)
 {
     Hardtack__Admin__Description *description = NULL;
     const Hardtack__Admin__Method *method;
@@ -326,6 +353,24 @@ static int invoke_typed(const struct invoke *invoke,
     ht_args_fini(&args);
     hardtack__admin__description__free_unpacked(description, NULL);
     return code;
+}
+
+static int invoke_typed(const struct invoke *invoke,
+                        struct invoke_result *result)
+{
+    struct invoke chosen = *invoke;
+    Hardtack__Admin__Target member;
+    char ref[512];
+    int code;
+
+    if (invoke->to->group[0] != '\0') {
+        code = choose_member(invoke, &member, ref, sizeof(ref));
+        if (code != EXIT_OK) {
+            return code;
+        }
+        chosen.to = &member;
+    }
+    return invoke_described(&chosen, result);
 }
 
 int invoke(const struct invoke *invoke, struct invoke_result *ret_result)

@@ -162,7 +162,7 @@ class Node:
         if not match:
             raise Failed("%s did not become ready\n%s"
                          % (self.name, self.log()))
-        equal(match.group(1).decode(), self.full, "name")
+        self.full = match.group(1).decode()
         self.port = int(match.group(2))
 
     def log(self):
