@@ -262,13 +262,10 @@ static void read_tls_handshake(struct hti_conn *conn)
     uint8_t *buf = conn->loop->read_buf;
     ssize_t n = recv(conn->fd, buf, HTI_LOOP_BATCH_BYTES, 0);
 
-    if (n < 0) {
-        if (errno != EAGAIN && errno != EINTR) {
-            hti_conn_close(conn, HT_ENOCONN, strerror(errno));
-        }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
-    if (n == 0) {
+    if (n <= 0) {
         hti_conn_close(conn, conn->initiator ? HT_ETLS : HT_ENOCONN,
                        "peer closed the connection during the TLS handshake");
         return;
@@ -325,14 +322,33 @@ static bool peer_is_us(const struct hti_conn *conn)
            (cred.uid == geteuid() || cred.uid == 0);
 }
 
+/* Read what came and say no in its own language: a socket that is closed with
+ * bytes unread resets the connection, and the peer learns nothing. */
+static void
+refuse(struct hti_conn *conn, const void *words, size_t len, const char *text)
+{
+    for (unsigned i = 0; i < HTI_CONN_READS_MAX; i++) {
+        if (recv(conn->fd, conn->loop->read_buf, HTI_LOOP_READ_BYTES,
+                 MSG_DONTWAIT) <= 0) {
+            break;
+        }
+    }
+    if (len > 0) {
+        (void)send(conn->fd, words, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    hti_conn_close(conn, HT_EDENIED, text);
+}
+
 static void sniffed_tls(struct hti_conn *conn)
 {
+    /* Alert, fatal, protocol_version. */
+    static const uint8_t no_tls[] = {0x15, 3, 3, 0, 2, 2, 70};
     const unsigned tls =
         HT_ENCRYPT_BIT(HT_ENCRYPT_COOKIE) | HT_ENCRYPT_BIT(HT_ENCRYPT_TLS);
 
     if ((conn->encryption & tls) == 0) {
-        hti_conn_close(conn, HT_EDENIED,
-                       "TLS on a port that takes only plaintext");
+        refuse(conn, no_tls, sizeof(no_tls),
+               "TLS on a port that takes only plaintext");
         return;
     }
     start_tls(conn);
@@ -349,13 +365,12 @@ static void sniffed_plain(struct hti_conn *conn)
             return;
         }
         if ((conn->encryption & HT_ENCRYPT_BIT(HT_ENCRYPT_NONE)) == 0) {
-            hti_conn_close(conn, HT_EDENIED, "peer is another user");
+            refuse(conn, NULL, 0, "peer is another user");
             return;
         }
     }
     if ((conn->encryption & HT_ENCRYPT_BIT(HT_ENCRYPT_NONE)) == 0) {
-        hti_conn_close(conn, HT_EDENIED,
-                       "plaintext on a port that takes only TLS");
+        refuse(conn, NULL, 0, "plaintext on a port that takes only TLS");
         return;
     }
     make_link(conn, HTI_MODE_NONE);

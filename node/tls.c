@@ -464,7 +464,7 @@ static ht_err explain_alert(struct hti_tls_conn *conn, int reason)
         set_why(conn, "peer refuses our certificate");
         return HT_ETLS;
     case ALERT(SSL_AD_PROTOCOL_VERSION):
-        set_why(conn, "peer does not speak TLS 1.3 here");
+        set_why(conn, "peer's port takes no TLS 1.3");
         return HT_ETLS;
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_UNSUPPORTED_PROTOCOL:
