@@ -8,13 +8,13 @@
 
 static void print(const Calc__Result *result, void *ret_ok)
 {
-    const char *reason = "";
+    const char *reason;
+    ht_err err = ht_stub_error(&reason);
 
     if (result != NULL)
         printf("%g\n", result->value);
     else
-        fprintf(stderr, "%s: %s\n", ht_strerror(ht_stub_error(&reason)),
-                reason);
+        fprintf(stderr, "client: %s: %s\n", ht_strerror(err), reason);
     *(bool *)ret_ok = result != NULL;
 }
 
@@ -28,10 +28,10 @@ int main(int argc, char **argv)
     bool ok = false;
     ht_err err;
 
-    if (argc != 4)
-        return fputs("usage: client HOST:PORT COOKIE-FILE EXPRESSION\n",
-                     stderr),
-               2;
+    if (argc != 4) {
+        fprintf(stderr, "usage: client HOST:PORT COOKIE-FILE EXPRESSION\n");
+        return 2;
+    }
     config.cookie_file = argv[2];
     in.text = argv[3];
     err = ht_node_start(&config, &node);
