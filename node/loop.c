@@ -187,13 +187,17 @@ void hti_loop_post(struct hti_loop *loop, struct hti_task *task)
     hti_loop_wake(loop);
 }
 
-/* The eventfd is edge-triggered where a thread waits on it, which saves this
+/* Neither this nor the timer is something that happened: what they tell of, the
+ * round finds by itself.
+ *
+ * The eventfd is edge-triggered where a thread waits on it, which saves this
  * read; ht_node_fd() must turn unreadable again, so there it is read. */
 static void wake_ready(struct hti_io *io, int events)
 {
     uint64_t count;
 
     (void)events;
+    io->loop->activity--;
     if (io->loop->outer_fd >= 0 && read(io->fd, &count, sizeof(count)) < 0) {
         assert(errno == EAGAIN || errno == EINTR);
     }
@@ -204,6 +208,7 @@ static void timer_ready(struct hti_io *io, int events)
     uint64_t count;
 
     (void)events;
+    io->loop->activity--;
     if (read(io->fd, &count, sizeof(count)) > 0) {
         io->loop->armed_ns = UINT64_MAX;
     }

@@ -246,7 +246,8 @@ check_echo(ht_node *from, const char *node_name, const void *data, size_t len)
                                    PATIENCE_MS, &reply);
 
     if (err != HT_OK) {
-        print_error("echo from %s: %s (%s)\n", node_name, ht_errname(err),
+        print_error("echo from %s: %s (%s)\n",
+                    node_name == NULL ? "here" : node_name, ht_errname(err),
                     reply.reason);
     }
     CHECK_OK(err);
