@@ -108,12 +108,13 @@ int main(int argc, char **argv)
     console.dial_count = o.dial_count;
     err = ht_node_start(&o.config, &node);
     if (!err) {
-        report(json_pack("{s:s, s:s, s:i, s:s}", "ev", "listening", "kind", "c",
-                         "port", ht_node_port(node), "name",
-                         ht_node_name(node)));
         err = spawn_console(node, &console);
     }
     if (!err) {
+        /* Who is told the port may dial it: the console must be watching. */
+        report(json_pack("{s:s, s:s, s:i, s:s}", "ev", "listening", "kind", "c",
+                         "port", ht_node_port(node), "name",
+                         ht_node_name(node)));
         err = ht_node_run(node);
     }
     if (err) {
