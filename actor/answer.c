@@ -194,7 +194,8 @@ void hti_answer_reap(ht_actor *a)
             continue;
         }
         if (answer->deadline_ns <= now) {
-            answer_close(a, answer, HT_EEXPIRED, "", (ht_bytes){0});
+            answer_close(a, answer, hti_expired(&answer->origin), "",
+                         (ht_bytes){0});
         } else if (answer->deadline_ns < next) {
             next = answer->deadline_ns;
         }

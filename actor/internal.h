@@ -429,6 +429,9 @@ ht_err hti_resolve(ht_node *node,
                    ht_bytes *ret_name);
 /* Handle it, as a turn. Takes msg. An error ends the actor. (run) */
 ht_err hti_msg_run(ht_actor *actor, ht_msg *msg);
+/* What a call that is too late is answered with: a local caller's own deadline
+ * is the same moment, and whichever side sees it first says the same. */
+ht_err hti_expired(const struct hti_origin *origin);
 /* Nobody will handle it: a call is answered with err. Takes msg. */
 void hti_msg_bounce(ht_node *node, ht_msg *msg, ht_err err);
 

@@ -198,6 +198,11 @@ static ht_err run_cast(ht_actor *a, ht_msg *msg)
     return err;
 }
 
+ht_err hti_expired(const struct hti_origin *origin)
+{
+    return origin->node == 0 ? HT_ETIMEDOUT : HT_EEXPIRED;
+}
+
 /* Why a call is not handled any more; HT_OK: it is. */
 static ht_err is_late(ht_actor *a, const struct hti_msg_call *call)
 {
@@ -206,7 +211,7 @@ static ht_err is_late(ht_actor *a, const struct hti_msg_call *call)
     uint64_t now = here != NULL ? here->now_ns : 0;
 
     if (call->deadline_ns <= now) {
-        return HT_EEXPIRED;
+        return hti_expired(&call->origin);
     }
     if (call->origin.node != 0 &&
         hti_inbound_is_cancelled(a->node, &call->origin)) {

@@ -4,8 +4,8 @@
 #include "actor/directory.h"
 #include "actor/internal.h"
 
-#define REMOTE_MADE_MAX (1u << 20) /* monitors and links that peers hold here  \
-                                    */
+/* Monitors and links that peers hold here. */
+#define REMOTE_MADE_MAX (1u << 20)
 
 static ht_ref local(const ht_node *node, uint64_t pid)
 {

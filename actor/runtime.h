@@ -30,7 +30,10 @@ struct hti_host_ops {
     void (*random)(void *arg, void *buf, size_t len);
     /* Scheduler sched has work: end its wait if it waits.  Any thread; cheap
      * when it does not wait.  The runtime calls it only on the empty-to-busy
-     * edge of that scheduler. */
+     * edge of that scheduler, and to ask one for help that hti_sched_steal()
+     * sent to sleep; never for the calling thread's own scheduler, which must
+     * turn before it waits, unless the node is single-threaded and outside a
+     * turn. */
     void (*wake)(void *arg, unsigned sched);
     /* Watch fd on scheduler sched's loop; called on that scheduler's thread;
      * events HT_READ|HT_WRITE, 0 removes.  On readiness the host calls

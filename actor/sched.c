@@ -174,7 +174,11 @@ void hti_schedule(ht_actor *a)
 {
     ht_node *node = a->node;
     struct hti_sched *here = hti_here(node);
-    bool awake = here != NULL && hti_thread.node == node && hti_thread.in_turn;
+    /* A scheduler's thread turns after whatever it does now.  A program that
+     * drives a node itself may instead go and wait for its descriptor. */
+    bool awake =
+        here != NULL && (!node->single_threaded ||
+                         (hti_thread.node == node && hti_thread.in_turn));
     struct hti_sched *s = here;
     unsigned n;
 

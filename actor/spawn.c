@@ -149,9 +149,11 @@ static ht_err init_here(ht_actor *a)
     ht_err err = run_init(a);
 
     hti_actor_let_go(a);
-    /* Outside a turn the host does not know yet what init has set up. */
-    if (hti_thread.node != node || !hti_thread.in_turn) {
-        node->host->wake(node->host_arg, (unsigned)hti_sched_current(node));
+    /* A program that drives the node itself does not know yet when the timers
+     * that init has started are due. */
+    if (node->single_threaded &&
+        (hti_thread.node != node || !hti_thread.in_turn)) {
+        node->host->wake(node->host_arg, 0);
     }
     return err;
 }

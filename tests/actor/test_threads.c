@@ -261,7 +261,7 @@ static void *call_moody(void *arg)
         ht_reply reply;
         ht_err err = ht_call_wait(node, s->to, "m", &mood, 1, 2, &reply);
 
-        CHECK(err == HT_OK || err == HT_ETIMEDOUT || err == HT_EEXPIRED);
+        CHECK(err == HT_OK || err == HT_ETIMEDOUT);
         CHECK(reply.err == err);
         ht_reply_fini(&reply);
     }
@@ -329,8 +329,7 @@ static void on_answer(ht_actor *self, const ht_reply *reply, void *arg)
     (void)self;
     (void)arg;
     CHECK(reply->err == HT_OK || reply->err == HT_ENOPROC ||
-          reply->err == HT_EFAILED || reply->err == HT_ETIMEDOUT ||
-          reply->err == HT_EEXPIRED);
+          reply->err == HT_EFAILED || reply->err == HT_ETIMEDOUT);
     atomic_fetch_add(&answered, 1);
 }
 
