@@ -225,6 +225,58 @@ static void test_threads_call_and_wait(void **state)
     CHECK(atomic_load(&sink.handled) == SENDERS * 2000);
 }
 
+static void test_a_thread_calls_a_name(void **state)
+{
+    struct sink sink = {0};
+    struct numbered n = {0};
+    ht_reply reply;
+
+    (void)state;
+    CHECK_OK(ht_spawn(node, &sink_behavior, &sink,
+                      &(ht_spawn_opts){.name = "sink"}, NULL));
+    CHECK_OK(
+        ht_call_name_wait(node, NULL, "sink", "n", &n, sizeof(n), 0, &reply));
+    CHECK(reply.len == sizeof(n));
+    ht_reply_fini(&reply);
+    CHECK_ERR(
+        ht_call_name_wait(node, NULL, "nobody", "n", &n, sizeof(n), 0, &reply),
+        HT_ENOPROC);
+    CHECK(reply.err == HT_ENOPROC && reply.reason != NULL);
+    ht_reply_fini(&reply);
+    CHECK_ERR(ht_call_name_wait(node, "no@body", "sink", "n", &n, sizeof(n), 0,
+                                &reply),
+              HT_ENOCONN);
+    CHECK_ERR(ht_call_wait(node, (ht_ref){0}, "n", NULL, 0, 0, &reply),
+              HT_ENOPROC);
+    ht_reply_fini(&reply);
+}
+
+static ht_err try_wait(ht_actor *self, const ht_msg *msg, ht_call call)
+{
+    atomic_ulong *refused = ht_state(self);
+    ht_reply reply;
+
+    (void)msg;
+    (void)call;
+    CHECK_ERR(ht_call_wait(node, ht_self(self), "n", NULL, 0, 0, &reply),
+              HT_EINVAL);
+    atomic_fetch_add(refused, 1);
+    return HT_OK;
+}
+
+static const ht_behavior try_wait_behavior = {.handle = try_wait};
+
+static void test_a_handler_may_not_wait(void **state)
+{
+    atomic_ulong refused = 0;
+    ht_ref ref;
+
+    (void)state;
+    CHECK_OK(ht_spawn(node, &try_wait_behavior, &refused, NULL, &ref));
+    CHECK_OK(ht_cast(node, ref, "try", NULL, 0));
+    wait_for(&refused, 1);
+}
+
 /* Answers some calls at once, some after a timer, some never. */
 static ht_err moody_handle(ht_actor *self, const ht_msg *msg, ht_call call)
 {
@@ -796,6 +848,8 @@ CHECK_MAIN(T(test_fan_in_loses_nothing_and_keeps_order),
            T(test_ping_pong),
            T(test_a_ring_with_many_tokens),
            T(test_threads_call_and_wait),
+           T(test_a_thread_calls_a_name),
+           T(test_a_handler_may_not_wait),
            T(test_replies_race_with_timeouts),
            T(test_ends_race_with_everything),
            T(test_answers_of_a_peer_race_with_timeouts),
