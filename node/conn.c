@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define REFUSE_READS_MAX 4
+
 #define CONN_OF(ptr, member)                                                   \
     ((struct hti_conn *)(void *)((char *)(ptr)-offsetof(struct hti_conn,       \
                                                         member)))
@@ -327,7 +329,7 @@ static bool peer_is_us(const struct hti_conn *conn)
 static void
 refuse(struct hti_conn *conn, const void *words, size_t len, const char *text)
 {
-    for (unsigned i = 0; i < HTI_CONN_READS_MAX; i++) {
+    for (unsigned i = 0; i < REFUSE_READS_MAX; i++) {
         if (recv(conn->fd, conn->loop->read_buf, HTI_LOOP_READ_BYTES,
                  MSG_DONTWAIT) <= 0) {
             break;

@@ -24,8 +24,11 @@
 #include "node/server.h"
 
 #define HTI_CONN_COPY_MAX 4096
-/* Reads of one readiness. */
-#define HTI_CONN_READS_MAX 4
+/* Bytes read before others get their turn.  No more than the actors of a turn
+ * can handle (loop.c): what is read faster than it is handled piles up in
+ * mailboxes, where it costs page faults and cache misses, twice the time in
+ * all. */
+#define HTI_CONN_READ_MAX (256 * 1024)
 /* Bytes written before others get their turn. */
 #define HTI_CONN_WRITE_MAX (1024 * 1024)
 

@@ -33,8 +33,9 @@ static void stream_ended(struct hti_conn *conn, ssize_t n)
 static void read_plain(struct hti_conn *conn)
 {
     struct hti_loop *loop = conn->loop;
+    size_t total = 0;
 
-    for (unsigned i = 0; i < HTI_CONN_READS_MAX; i++) {
+    while (total < HTI_CONN_READ_MAX) {
         uint8_t *into = NULL;
         size_t target = hti_link_target(conn->link, &into);
         struct iovec iov[2] = {{into, target}, {loop->read_buf, BEHIND_BYTES}};
@@ -53,6 +54,7 @@ static void read_plain(struct hti_conn *conn)
             return;
         }
         got = (size_t)n;
+        total += got;
         hti_link_count_received(conn->link, got);
         direct = got < target ? got : target;
         if (direct > 0) {
@@ -133,13 +135,14 @@ static void read_tls(struct hti_conn *conn)
     if (hti_tls_is_fed(conn->tls) && (!decrypt(conn) || !answer(conn))) {
         return;
     }
-    for (unsigned i = 0; i < 4 * HTI_CONN_READS_MAX; i++) {
+    for (size_t total = 0; total < HTI_CONN_READ_MAX;) {
         ssize_t n = recv(conn->fd, loop->read_buf, HTI_LOOP_BATCH_BYTES, 0);
 
         if (n <= 0) {
             stream_ended(conn, n);
             return;
         }
+        total += (size_t)n;
         hti_link_count_received(conn->link, (size_t)n);
         hti_tls_feed(conn->tls, loop->read_buf, (size_t)n);
         if (!decrypt(conn) || !answer(conn)) {
