@@ -50,7 +50,8 @@ void hti_alloc_fail_after(long n)
 
 /* Classes of 64, 96, 128, 192, 256, ... bytes, head included. */
 #define CLASS_MIN_SHIFT 6
-#define CLASS_MAX_SHIFT 14
+#define CLASS_MAX_SHIFT                                                        \
+    17 /* a frame of 64 KiB and its head: see hti_buf_new() */
 #define CLASS_COUNT     (2 * (CLASS_MAX_SHIFT - CLASS_MIN_SHIFT) + 1)
 #define CLASS_NONE      UINT32_MAX /* too large: straight from malloc */
 #define BATCH_BYTES     16384
@@ -341,7 +342,10 @@ struct hti_buf *hti_buf_new(size_t cap)
     if (cap > SIZE_BYTES_MAX - sizeof *buf || should_fail()) {
         return NULL;
     }
-    buf = malloc(sizeof *buf + cap);
+    /* Recycled too: glibc gives a large block back to the system when it is
+     * freed, and the next one costs a page fault every 4 KiB, more than the
+     * copy into it. */
+    buf = hti_alloc(sizeof *buf + cap);
     if (buf != NULL) {
         atomic_init(&buf->refs, 1);
         buf->cap = cap;
@@ -361,7 +365,7 @@ struct hti_buf *hti_buf_unref(struct hti_buf *buf)
     /* acq_rel: every holder's reads come before the free. */
     if (buf != NULL &&
         atomic_fetch_sub_explicit(&buf->refs, 1, memory_order_acq_rel) == 1) {
-        free(buf);
+        hti_free(buf);
     }
     return NULL;
 }

@@ -33,7 +33,7 @@ struct hti_buf {
     size_t cap;
     uint8_t data[];
 };
-struct hti_buf *hti_buf_new(size_t cap); /* plain malloc; NULL: no memory */
+struct hti_buf *hti_buf_new(size_t cap); /* NULL: no memory */
 struct hti_buf *hti_buf_ref(struct hti_buf *buf);
 struct hti_buf *hti_buf_unref(struct hti_buf *buf); /* returns NULL */
 
