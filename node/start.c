@@ -382,6 +382,9 @@ static void server_free(struct hti_server *server)
          i++) {
         hti_loop_join(&server->loops[i]);
     }
+    /* Before the loops: its threads may still be on their way out of waking
+     * one. */
+    hti_resolver_free(server->resolver);
     for (size_t i = 0; i < server->listeners_count; i++) {
         hti_listener_close(&server->listeners[i]);
     }
@@ -394,7 +397,6 @@ static void server_free(struct hti_server *server)
          i++) {
         hti_loop_fini(&server->loops[i]);
     }
-    hti_resolver_free(server->resolver);
     hti_pending_fini(&server->pending);
     hti_tls_unref(server->tls);
     hti_keyring_unref(server->peercred);
