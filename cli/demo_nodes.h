@@ -28,7 +28,7 @@ struct demo_node {
 struct demo {
     char directory[64];
     char program[4096];
-    char plugin[4096];
+    char plugin[4096 + 128];
     struct demo_node nodes[DEMO_NODES];
 };
 

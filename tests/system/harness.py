@@ -60,6 +60,7 @@ class Scene:
     """A private directory, the nodes started in it, and the program."""
 
     def __init__(self, build):
+        self.cleanups = []
         self.build = os.path.abspath(build)
         self.program = os.path.join(self.build, "bin", "hardtack")
         self.dir = tempfile.mkdtemp(prefix="hts-", dir="/tmp")
@@ -106,8 +107,9 @@ class Scene:
             self.run("cookie", "-o", self.cookie)
         return self.cookie
 
-    def node(self, name, *args, **kwargs):
+    def node(self, name, *args, prefix=(), **kwargs):
         node = Node(self, name)
+        node.prefix = list(prefix)
         self.nodes.append(node)
         node.start(*args, **kwargs)
         return node
@@ -115,6 +117,8 @@ class Scene:
     def close(self):
         for node in self.nodes:
             node.end()
+        for cleanup in self.cleanups:
+            cleanup()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def logs(self):
@@ -130,10 +134,12 @@ class Node:
         self.port = 0
         self.socket = scene.path(name + ".sock")
         self.log_path = scene.path(name + ".log")
+        self.prefix = []  # before the command: `ip netns exec NAME`
 
     def command(self, *args, port="any", config=None):
-        command = [self.scene.program, "start", "--name", self.name,
-                   "--hostname", "test", "--socket", self.socket]
+        command = self.prefix + [
+            self.scene.program, "start", "--name", self.name,
+            "--hostname", "test", "--socket", self.socket]
         command += ["--config", config] if config else ["--no-config"]
         if port is not None:
             command += ["--port", str(port)]

@@ -532,6 +532,97 @@ def bad_certificates(scene):
     a.sees(b)
 
 
+# ---- examples --------------------------------------------------------------
+
+def calculator_example(scene):
+    """The server and client that the README shows."""
+    folder = os.path.join(scene.build, "examples", "calculator")
+    cookie = scene.make_cookie()
+    any_port = "-1"  # HT_PORT_ANY
+    server = subprocess.Popen([os.path.join(folder, "server"), any_port,
+                               cookie], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, env=scene.env)
+    try:
+        line = server.stdout.readline().decode()
+        contains(line, "serves on port ")
+        port = int(line.split()[-1])
+
+        def client(cookie_file, text):
+            p = subprocess.run([os.path.join(folder, "client"),
+                                "127.0.0.1:%d" % port, cookie_file, text],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               timeout=30, env=scene.env, check=False)
+            return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+        equal(client(cookie, "10 + 5")[:2], (0, "15\n"))
+        code, _, err = client(cookie, "10 / 0")
+        equal(code, 1)
+        contains(err, "division by zero")
+        other = scene.path("other")
+        scene.run("cookie", "-o", other)
+        equal(client(other, "1")[0], 1)
+        contains(scene.run("call", "--node", "127.0.0.1:%d" % port,
+                           "--cookie-file", cookie, "calculator", "Sub",
+                           '{"a": 3, "b": 1}').out, "2.0")
+    finally:
+        server.kill()
+        server.communicate()
+
+
+# ---- partitions ------------------------------------------------------------
+
+def partition(scene):
+    """A cable that is pulled: nobody says goodbye, and both sides notice."""
+    name = "hts%d" % os.getpid()
+
+    def ip(*args, check=True):
+        p = subprocess.run(["ip", *args], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, check=False)
+        if check and p.returncode != 0:
+            raise Skipped("no network namespaces here: ip %s: %s"
+                          % (" ".join(args), p.stdout.decode().strip()))
+
+    if not shutil.which("ip"):
+        raise Skipped("there is no `ip` (iproute2) here")
+    scene.cleanups.append(lambda: ip("netns", "del", name, check=False))
+    scene.cleanups.append(lambda: ip("link", "del", name, check=False))
+    ip("netns", "add", name)
+    ip("link", "add", name, "type", "veth", "peer", "name", "inside",
+       "netns", name)
+    ip("addr", "add", "10.213.77.1/30", "dev", name)
+    ip("link", "set", name, "up")
+    ip("-n", name, "addr", "add", "10.213.77.2/30", "dev", "inside")
+    ip("-n", name, "link", "set", "lo", "up")
+    ip("-n", name, "link", "set", "inside", "up")
+    times = ["--heartbeat", "200ms", "--silence", "1s", "--redial-max",
+             "500ms"]
+    a = calculator(scene, "a", *times)
+    b = calculator(scene, "b", *times, "--connect",
+                   "10.213.77.1:%d" % a.port,
+                   prefix=["ip", "netns", "exec", name])
+    a.sees(b)
+    until("groups", lambda: a.members() == ["a@test", "b@test"])
+    incarnation = a.peers()["b@test"]["incarnation"]
+    for _ in range(2):
+        ip("-n", name, "link", "set", "inside", "down")
+        began = time.monotonic()
+        until("a noticed", lambda: a.peers() == {}, 10)
+        until("b noticed", lambda: b.peers() == {}, 10)
+        if time.monotonic() - began > 6:
+            raise Failed("it took %.1f s" % (time.monotonic() - began))
+        equal(a.members(), ["a@test"])
+        equal(b.members(), ["b@test"])
+        contains(a.run("call", "calculator@b@test", "Add", "--text", "x",
+                       code=1).err, "node is not connected")
+        ip("-n", name, "link", "set", "inside", "up")
+        a.sees(b)
+        b.sees(a)
+        until("groups", lambda: a.members() == ["a@test", "b@test"])
+    equal(a.peers()["b@test"]["incarnation"], incarnation, "the same life")
+    equal(a.run("call", "calculator@b@test", "Add",
+                '{"a": 1, "b": 2}').json()["value"], 3.0)
+
+
 # ---- the demo --------------------------------------------------------------
 
 def demo(scene):
@@ -553,4 +644,4 @@ TABLE = [(fn.__name__, fn) for fn in (
     calls_and_casts, call_times_out, help_and_usage, no_node_there,
     environment, bad_configurations, bad_cookies, wrong_cookie, bad_plugins,
     places_in_use, stale_socket, same_name_and_itself, certificates,
-    bad_certificates, demo, demo_without_its_plugin)]
+    bad_certificates, calculator_example, partition, demo, demo_without_its_plugin)]
