@@ -115,13 +115,19 @@ void hti_link_event(struct hti_link *link,
 
 void hti_link_dropped(struct hti_link *link, const char *what)
 {
+    struct hti_cluster *c = link->cluster;
     char quoted[300];
+    char line[500];
 
     atomic_fetch_add_explicit(&link->dropped, 1, memory_order_relaxed);
-    hti_cluster_log_limited(
-        link->cluster, &link->cluster->log_dropped, HT_LOG_DEBUG,
-        "HT-NODE-DROPPED", "name=%s what=\"%s\"",
-        hti_quote(quoted, sizeof quoted, link->name, strlen(link->name)), what);
+    if (hti_rt_log(c->node)->level > HT_LOG_DEBUG) {
+        return;
+    }
+    snprintf(line, sizeof line, "name=%s what=\"%s\"",
+             hti_quote(quoted, sizeof quoted, link->name, strlen(link->name)),
+             what);
+    hti_cluster_log_limited(c, &c->log_dropped, HT_LOG_DEBUG, "HT-NODE-DROPPED",
+                            line);
 }
 
 /* Both sides have each other's actors and groups. With link->lock. */
@@ -460,16 +466,19 @@ hti_link_tick(struct hti_link *link, uint64_t now_ms, uint64_t *ret_deadline_ms)
 
 static void log_refused(struct hti_link *link, ht_err err, const char *text)
 {
+    struct hti_cluster *c = link->cluster;
+    bool harmless = err == HT_EDUPLICATE || err == HT_ECLOSED;
     char quoted[2][300];
+    char line[800];
 
-    hti_cluster_log_limited(
-        link->cluster, &link->cluster->log_refused,
-        err == HT_EDUPLICATE || err == HT_ECLOSED ? HT_LOG_INFO : HT_LOG_WARN,
-        "HT-NODE-REFUSED", "address=%s initiated=%s err=%s text=%s",
-        hti_quote(quoted[0], sizeof quoted[0], link->address,
-                  strlen(link->address)),
-        link->initiated ? "yes" : "no", ht_errname(err),
-        hti_quote(quoted[1], sizeof quoted[1], text, strlen(text)));
+    snprintf(line, sizeof line, "address=%s initiated=%s err=%s text=%s",
+             hti_quote(quoted[0], sizeof quoted[0], link->address,
+                       strlen(link->address)),
+             link->initiated ? "yes" : "no", ht_errname(err),
+             hti_quote(quoted[1], sizeof quoted[1], text, strlen(text)));
+    hti_cluster_log_limited(c, &c->log_refused,
+                            harmless ? HT_LOG_INFO : HT_LOG_WARN,
+                            "HT-NODE-REFUSED", line);
 }
 
 /* Out of the list, its target told; the last thing that knows the cluster. */

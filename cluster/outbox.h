@@ -14,7 +14,7 @@
 
 #include "proto/envelope.h"
 
-#define HTI_FRAGMENT_BYTES (64 * 1024)
+#define HTI_FRAGMENT_BYTES ((size_t)64 * 1024)
 /* Large frames in progress at once; lanes that are equal modulo this share. */
 #define HTI_OUTBOX_LANES 16
 
