@@ -312,6 +312,7 @@ struct hti_thread {
     ht_node *node; /* whose scheduler this thread is now; NULL: nobody's */
     unsigned sched;
     bool in_turn;
+    bool pressed;    /* hti_sched_press(): let the host write */
     ht_actor *actor; /* whose callback runs */
 };
 extern _Thread_local struct hti_thread hti_thread;

@@ -210,6 +210,11 @@ void hti_sched_enter(ht_node *node, unsigned sched);
 void hti_sched_leave(ht_node *node);
 /* Fire due timers, run runnable actors, at most about budget messages. */
 struct hti_turn hti_sched_turn(ht_node *node, unsigned sched, unsigned budget);
+/* What this turn has sent is worth writing: end the turn after the callback
+ * that runs, so that the host can.  Without it a sender fills its outbox to the
+ * limit before a byte goes out, and every frame is written from cold memory.
+ * Any thread; does nothing outside a turn. */
+void hti_sched_press(void);
 /* Try to take a runnable actor from another scheduler; true: turn again. The
  * host calls it after a short wait, before it sleeps. */
 bool hti_sched_steal(ht_node *node, unsigned sched);

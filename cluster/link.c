@@ -406,6 +406,29 @@ static ht_err enter(struct hti_link *link, uint64_t now_ms)
     return link->detached ? HT_EDUPLICATE : link->failed;
 }
 
+/* We accepted a connection of our own making and refused it.  Its other end
+ * would see no more than an end: it is told what that means before ours is
+ * closed. */
+static void tell_other_end(struct hti_link *link)
+{
+    uint64_t id = hti_session_peer(link->session)->connection_id;
+    struct hti_cluster *c = link->cluster;
+    struct hti_link *other;
+
+    pthread_mutex_lock(&c->lock);
+    TAILQ_FOREACH (other, &c->links, entry) {
+        if (other->initiated && other->connection_id == id) {
+            hti_link_ref(other);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (other != NULL) {
+        hti_link_close(other, HT_ESELF);
+        hti_link_unref(other);
+    }
+}
+
 /* The sync block goes out here and not from on_open(): what the session itself
  * has to send in that moment comes first. */
 static ht_err leave(struct hti_link *link, ht_err err)
@@ -420,6 +443,9 @@ static ht_err leave(struct hti_link *link, ht_err err)
         err = link->failed;
     }
     pthread_mutex_unlock(&link->lock);
+    if (err == HT_ESELF && !link->initiated) {
+        tell_other_end(link);
+    }
     return err;
 }
 
@@ -515,28 +541,6 @@ static void link_end(struct hti_link *link, ht_err err, const char *text)
     hti_link_unref(link);
 }
 
-/* We accepted a connection of our own making and refused it.  Its other end,
- * which sees no more than an end, is told what that means. */
-static void tell_other_end(struct hti_link *link)
-{
-    uint64_t id = hti_session_peer(link->session)->connection_id;
-    struct hti_cluster *c = link->cluster;
-    struct hti_link *other;
-
-    pthread_mutex_lock(&c->lock);
-    TAILQ_FOREACH (other, &c->links, entry) {
-        if (other->initiated && other->connection_id == id) {
-            hti_link_ref(other);
-            break;
-        }
-    }
-    pthread_mutex_unlock(&c->lock);
-    if (other != NULL) {
-        hti_link_close(other, HT_ESELF);
-        hti_link_unref(other);
-    }
-}
-
 void hti_link_closed(struct hti_link *link, ht_err why, const char *text)
 {
     char words[256];
@@ -560,8 +564,5 @@ void hti_link_closed(struct hti_link *link, ht_err why, const char *text)
              text[0] != '\0' ? text : ht_strerror(why));
     hti_link_detach(link, why, words);
     pthread_mutex_unlock(&link->lock);
-    if (why == HT_ESELF && !link->initiated) {
-        tell_other_end(link);
-    }
     link_end(link, why, words);
 }
