@@ -333,7 +333,7 @@ static int invoke_described(const struct invoke *invoke,
     ht_args args = HT_ARGS_INIT;
     int code = describe(invoke, &description);
 
-    if (code != EXIT_OK) {
+    if (description == NULL) {
         return code;
     }
     method = find_method(description, invoke->method);
