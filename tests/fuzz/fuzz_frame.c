@@ -3,6 +3,8 @@
  * finds the payloads that a plain look at the whole stream finds.
  *
  * Input: a byte for the limit, a byte for the sizes of the pieces, the stream.
+ * Bit 6 of the first: the stream is repeated until it is long enough for a
+ * payload's buffer to grow twice, which no input of the fuzzer's would be.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +93,24 @@ static size_t feed(struct hti_reader *reader,
     return len;
 }
 
+#define REPEATED ((size_t)320 * 1024)
+
+static struct stream
+stream_of(const uint8_t *data, size_t size, bool is_repeated)
+{
+    static uint8_t bytes[REPEATED];
+    struct stream s = {.data = data, .len = size};
+
+    if (is_repeated && size > 0 && size < REPEATED) {
+        for (size_t i = 0; i < REPEATED; i++) {
+            bytes[i] = data[i % size];
+        }
+        s.data = bytes;
+        s.len = REPEATED;
+    }
+    return s;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hti_reader reader;
@@ -104,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     hti_reader_init(&reader, (uint64_t)1 << (data[0] % 64));
     random = data[1] + 1u;
-    s = (struct stream){.data = data + 2, .len = size - 2};
+    s = stream_of(data + 2, size - 2, (data[0] & 64) != 0);
     while (taken < s.len && !refused) {
         struct hti_payload payload;
         size_t piece;
