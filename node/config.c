@@ -100,8 +100,7 @@ void hti_settings_free(struct hti_settings *settings)
     free(settings);
 }
 
-/* ---- checks
- * ------------------------------------------------------------------ */
+/* ---- checks ------------------------------------------------------------- */
 
 /* Older programs pass a shorter struct; newer ones a longer, whose fields we do
  * not know and which must therefore say nothing. */
@@ -293,8 +292,7 @@ unsigned hti_settings_encryption_bits(const struct hti_settings *settings)
     return HT_ENCRYPT_BIT(settings->c.encryption);
 }
 
-/* ---- listeners
- * ----------------------------------------------------------------- */
+/* ---- listeners ---------------------------------------------------------- */
 
 static bool is_ip(const char *text)
 {
@@ -414,8 +412,7 @@ static ht_err add_listeners(struct hti_settings *s, const struct why *why)
     return err;
 }
 
-/* ---- seeds
- * --------------------------------------------------------------------- */
+/* ---- seeds -------------------------------------------------------------- */
 
 static ht_err add_peer(struct hti_settings *s,
                        const ht_peer_config *from,
@@ -473,8 +470,7 @@ static ht_err add_peers(struct hti_settings *s, const struct why *why)
     return err;
 }
 
-/* ---- cookies
- * --------------------------------------------------------------------- */
+/* ---- cookies ------------------------------------------------------------ */
 
 static ht_err check_cookies(const struct hti_settings *s, const struct why *why)
 {
@@ -586,8 +582,7 @@ ht_err hti_settings_keys(const struct hti_settings *settings,
     return err;
 }
 
-/* ---- all
- * ------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------- */
 
 ht_err hti_settings_new(const ht_config *config,
                         struct hti_settings **ret_settings,

@@ -33,12 +33,16 @@ static void link_wake(void *arg)
 {
     struct hti_conn *conn = arg;
 
-    atomic_fetch_add_explicit(&conn->server->unsent, 1, memory_order_relaxed);
     if (hti_loop_is_current(conn->loop)) {
+        if (conn->state == HTI_CONN_CLOSED) {
+            return; /* from inside hti_link_closed() */
+        }
+        atomic_fetch_add(&conn->server->unsent, 1);
         conn->awake = true;
         hti_loop_defer(conn->loop, &conn->work);
         return;
     }
+    atomic_fetch_add(&conn->server->unsent, 1);
     ask(conn, HTI_CONN_WAKE);
 }
 
@@ -49,6 +53,9 @@ static void link_close(void *arg, ht_err why)
 
     atomic_compare_exchange_strong(&conn->close_why, &none, (int)why);
     if (hti_loop_is_current(conn->loop)) {
+        if (conn->state == HTI_CONN_CLOSED) {
+            return;
+        }
         conn->close_asked = true;
         hti_loop_defer(conn->loop, &conn->work);
         return;
@@ -79,8 +86,7 @@ struct hti_conn *hti_conn_next(struct hti_conn *conn)
     return TAILQ_NEXT(conn, entry);
 }
 
-/* ---- closing
- * ----------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------ */
 
 static void conn_free(struct hti_conn *conn)
 {
@@ -125,25 +131,11 @@ static void forget_link(struct hti_conn *conn, ht_err why, const char *text)
     hti_link_closed(link, why, text);
 }
 
-void hti_conn_close(struct hti_conn *conn, ht_err why, const char *text)
+/* Stop being part of the loop, and give back what is the link's. */
+static void withdraw(struct hti_conn *conn)
 {
-    if (conn->state == HTI_CONN_CLOSED) {
-        return;
-    }
-    /* Last words of a handshake, and goodbye: what the socket takes at once. */
-    if (conn->link != NULL && why != HT_ENOCONN) {
-        while (hti_conn_flush(conn) == HTI_FLUSH_MORE) {
-        }
-    }
-    if (conn->tls != NULL && conn->link != NULL) {
-        hti_tls_bye(conn->tls);
-        (void)hti_conn_send_cipher(conn);
-    }
-    conn->loop->cipher.len = 0;
     conn->state = HTI_CONN_CLOSED;
     hti_io_fini(&conn->io);
-    close(conn->fd);
-    conn->fd = -1;
     hti_timer_detach(&conn->loop->timers, &conn->timer);
     hti_loop_undefer(conn->loop, &conn->work);
     hti_pending_remove(&conn->server->pending, &conn->pending);
@@ -158,23 +150,52 @@ void hti_conn_close(struct hti_conn *conn, ht_err why, const char *text)
         conn->has_slice = false;
     }
     hti_conn_write_fini(conn);
+}
 
+static void report(struct hti_conn *conn, ht_err why, const char *text)
+{
     if (conn->link != NULL) {
         forget_link(conn, why, text);
     } else if (conn->reported) {
-        /* nothing more to say */
+        return;
     } else if (conn->initiator) {
         hti_cluster_dial_failed(conn->server->cluster, conn->dial_id, why,
                                 text);
     } else {
         report_acceptor(conn, why, text);
     }
+}
+
+void hti_conn_close(struct hti_conn *conn, ht_err why, const char *text)
+{
+    bool linked = conn->link != NULL;
+    bool whole;
+
+    if (conn->state == HTI_CONN_CLOSED) {
+        return;
+    }
+    /* Last words of a handshake: what the socket takes at once. */
+    if (linked && why != HT_ENOCONN) {
+        while (hti_conn_flush(conn) == HTI_FLUSH_MORE) {
+        }
+    }
+    conn->loop->cipher.len = 0;
+    whole = !hti_conn_has_left(conn);
+    withdraw(conn);
+    /* Before the peer can see the end: where both ends are of this node, the
+     * one that knows why must be the first to tell. */
+    report(conn, why, text);
+    if (conn->tls != NULL && linked && whole) {
+        hti_tls_bye(conn->tls);
+        (void)hti_conn_send_cipher(conn);
+    }
+    close(conn->fd);
+    conn->fd = -1;
     /* From here on nobody asks anything; what was asked before comes first. */
     ask(conn, HTI_CONN_FREE);
 }
 
-/* ---- the link
- * ------------------------------------------------------------------ */
+/* ---- the link ----------------------------------------------------------- */
 
 static void tick(struct hti_conn *conn)
 {
@@ -235,8 +256,7 @@ static void make_link(struct hti_conn *conn, enum hti_session_mode mode)
     tick(conn);
 }
 
-/* ---- TLS handshake
- * ---------------------------------------------------------------- */
+/* ---- TLS handshake ------------------------------------------------------ */
 
 static void step_tls(struct hti_conn *conn)
 {
@@ -311,8 +331,7 @@ static void start_tls(struct hti_conn *conn)
     }
 }
 
-/* ---- the first byte
- * ------------------------------------------------------------------ */
+/* ---- the first byte ----------------------------------------------------- */
 
 /* Whether the process at the other end runs as us or root. */
 static bool peer_is_us(const struct hti_conn *conn)
@@ -405,8 +424,7 @@ static void sniff(struct hti_conn *conn)
     }
 }
 
-/* ---- on the loop
- * -------------------------------------------------------------------------- */
+/* ---- on the loop -------------------------------------------------------- */
 
 /* Stage 4 of a round. */
 static void on_work(struct hti_work *work)
@@ -560,9 +578,7 @@ static void on_task(struct hti_task *task)
     }
 }
 
-/* ---- opening
- * --------------------------------------------------------------------------------
- */
+/* ---- opening ------------------------------------------------------------ */
 
 static ht_err copy_strings(struct hti_conn *conn,
                            const struct hti_conn_params *params)

@@ -22,8 +22,7 @@ struct batch {
     size_t total;
 };
 
-/* ---- plain
- * -------------------------------------------------------------------- */
+/* ---- plain -------------------------------------------------------------- */
 
 static ssize_t send_iov(int fd, struct iovec *iov, unsigned count)
 {
@@ -256,8 +255,7 @@ static enum hti_flush flush_plain(struct hti_conn *conn)
     return HTI_FLUSH_MORE;
 }
 
-/* ---- TLS
- * ----------------------------------------------------------------------- */
+/* ---- TLS ---------------------------------------------------------------- */
 
 bool hti_conn_has_left(const struct hti_conn *conn)
 {
@@ -464,8 +462,7 @@ static enum hti_flush flush_tls(struct hti_conn *conn)
     return HTI_FLUSH_MORE;
 }
 
-/* ---- both
- * --------------------------------------------------------------------- */
+/* ---- both --------------------------------------------------------------- */
 
 enum hti_flush hti_conn_flush(struct hti_conn *conn)
 {

@@ -95,8 +95,7 @@ static ht_err wait_for(struct waiting *w, uint64_t until_ms)
     return err;
 }
 
-/* ---- what is asked for
- * -------------------------------------------------------- */
+/* ---- what is asked for -------------------------------------------------- */
 
 /* Over a Unix socket a client without policy of its own (the hardtack program)
  * is vouched for by the kernel. */

@@ -81,8 +81,7 @@ void hti_dialer_cancel(struct hti_dialer *d)
     fail(d, HT_ECLOSED, "node is stopping");
 }
 
-/* ---- one address
- * -------------------------------------------------------------- */
+/* ---- one address -------------------------------------------------------- */
 
 static void drop_socket(struct hti_dialer *d)
 {
@@ -228,8 +227,7 @@ static void try_next(struct hti_dialer *d)
     try_address(d);
 }
 
-/* ---- addresses of a name
- * ------------------------------------------------------------ */
+/* ---- addresses of a name ------------------------------------------------ */
 
 static void add_address(struct hti_dialer *d, const void *address, size_t len)
 {
@@ -321,8 +319,7 @@ static void begin(struct hti_task *task)
     hti_timer_set(&d->loop->timers, &d->timer, d->deadline_ms);
 }
 
-/* ---- from the cluster
- * ------------------------------------------------------------------ */
+/* ---- from the cluster --------------------------------------------------- */
 
 static char *copy(const char *text)
 {

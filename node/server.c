@@ -120,8 +120,7 @@ uint64_t hti_server_round(struct hti_server *server, struct hti_loop *loop)
     return next_ms;
 }
 
-/* ---- what the runtime asks for
- * ------------------------------------------------ */
+/* ---- what the runtime asks for ------------------------------------------ */
 
 static uint64_t host_now_ns(void *arg)
 {
@@ -199,8 +198,7 @@ const struct hti_host_ops hti_server_host_ops = {
     .watch = host_watch,
 };
 
-/* ---- what the cluster asks for
- * -------------------------------------------------- */
+/* ---- what the cluster asks for ------------------------------------------ */
 
 void hti_server_tick_at(void *arg, uint64_t at_ms)
 {

@@ -399,8 +399,7 @@ bool hti_tls_is_fed(const struct hti_tls_conn *conn)
     return conn->pipe.in_len > 0;
 }
 
-/* ---- what went wrong
- * --------------------------------------------------------- */
+/* ---- what went wrong ---------------------------------------------------- */
 
 #define ALERT(reason) (SSL_AD_REASON_OFFSET + (reason))
 
@@ -509,8 +508,7 @@ static ht_err explain(struct hti_tls_conn *conn)
     return err;
 }
 
-/* ---- handshake
- * ---------------------------------------------------------------- */
+/* ---- handshake ---------------------------------------------------------- */
 
 /* Names are compared as OpenSSL compares them: no wildcard in part of a label,
  * no common name. */
@@ -657,8 +655,7 @@ void hti_tls_bye(struct hti_tls_conn *conn)
     }
 }
 
-/* ---- after the handshake
- * ------------------------------------------------------ */
+/* ---- after the handshake ------------------------------------------------ */
 
 enum hti_session_mode hti_tls_mode(const struct hti_tls_conn *conn)
 {

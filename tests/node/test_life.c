@@ -5,8 +5,7 @@
 
 #include "tests/node/fixture.h"
 
-/* ---- single-threaded
- * --------------------------------------------------------- */
+/* ---- single-threaded ---------------------------------------------------- */
 
 /* poll(2) on ht_node_fd(), and a round whenever it is readable. */
 static bool turn(ht_node *node)
@@ -136,8 +135,7 @@ static void test_quiet_descriptor(void **state)
     log_fini(&log);
 }
 
-/* ---- run and stop
- * -------------------------------------------------------------- */
+/* ---- run and stop ------------------------------------------------------- */
 
 static ht_node *signalled;
 
@@ -180,8 +178,7 @@ static void test_run_until_signal(void **state)
     run_until_signal(true);
 }
 
-/* ---- drain
- * ------------------------------------------------------------------------ */
+/* ---- drain -------------------------------------------------------------- */
 
 static void test_drain(void **state)
 {
@@ -210,8 +207,7 @@ static void test_drain(void **state)
     log_fini(&log);
 }
 
-/* ---- reload
- * ------------------------------------------------------------------------- */
+/* ---- reload ------------------------------------------------------------- */
 
 /* A cookie is rotated by adding, reordering and removing, without a session
  * being lost. */
@@ -273,8 +269,7 @@ static void test_rotate_cookie(void **state)
     log_fini(&log);
 }
 
-/* ---- free with everything in flight
- * ----------------------------------------------------- */
+/* ---- free with everything in flight ------------------------------------- */
 
 struct thread_call {
     ht_node *node;
