@@ -280,6 +280,7 @@ struct ht_node {
 
     pthread_mutex_t lock;
     _Atomic bool stopping; /* written under lock */
+    _Atomic bool refusing; /* no new actors */
 
     /* actors; written under lock */
     _Atomic(struct ht_actor *) *slots; /* HTI_SLOT_CHUNKS_MAX chunks */

@@ -91,6 +91,11 @@ fail:
     return err;
 }
 
+void hti_rt_refuse(ht_node *node)
+{
+    atomic_store(&node->refusing, true);
+}
+
 void hti_rt_stop(ht_node *node)
 {
     uint32_t count;

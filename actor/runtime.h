@@ -176,6 +176,8 @@ enum hti_slot { HTI_SLOT_CLUSTER, HTI_SLOT_SERVER, HTI_SLOT_COUNT };
 void hti_rt_set_slot(ht_node *node, enum hti_slot slot, void *value);
 void *hti_rt_slot(const ht_node *node, enum hti_slot slot);
 
+/* Refuse new actors from now on; those that are there go on (for drain). */
+void hti_rt_refuse(ht_node *node);
 /* Refuse new actors; end every actor with reason shutdown.  The schedulers must
  * go on turning until hti_rt_is_quiet(). */
 void hti_rt_stop(ht_node *node);

@@ -40,8 +40,7 @@ static ht_err say(const struct why *why, ht_err err, const char *format, ...)
     return err;
 }
 
-/* ---- strings ----------------------------------------------------------------
- */
+/* ---- strings ------------------------------------------------------------ */
 
 static ht_err own(struct hti_settings *s, const char **text)
 {

@@ -18,8 +18,7 @@
 
 static void on_ready(struct hti_io *io, int events);
 
-/* ---- asked by other threads ------------------------------------------------
- */
+/* ---- asked by other threads --------------------------------------------- */
 
 static void ask(struct hti_conn *conn, unsigned what)
 {

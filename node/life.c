@@ -176,6 +176,7 @@ ht_err ht_node_drain(ht_node *node, uint32_t timeout_ms)
         until_ms = hti_server_now_ms() + timeout_ms;
     }
     hti_server_stop_listening(server);
+    hti_rt_refuse(node);
     return hti_server_wait(server, is_drained, until_ms) ? HT_OK : HT_ETIMEDOUT;
 }
 

@@ -37,8 +37,7 @@ bool hti_loop_is_current(const struct hti_loop *loop)
     return current_loop == loop;
 }
 
-/* ---- descriptors ----------------------------------------------------------
- */
+/* ---- descriptors -------------------------------------------------------- */
 
 static void io_event(evutil_socket_t fd, short what, void *arg)
 {
@@ -158,8 +157,7 @@ void hti_io_fini(struct hti_io *io)
     io->loop = NULL;
 }
 
-/* ---- waking ---------------------------------------------------------------
- */
+/* ---- waking ------------------------------------------------------------- */
 
 void hti_loop_wake(struct hti_loop *loop)
 {
@@ -232,8 +230,7 @@ static void timer_arm(struct hti_loop *loop, uint64_t at_ns)
     loop->armed_ns = at_ns;
 }
 
-/* ---- a round ---------------------------------------------------------------
- */
+/* ---- a round ------------------------------------------------------------ */
 
 void hti_loop_defer(struct hti_loop *loop, struct hti_work *work)
 {
@@ -265,8 +262,8 @@ static void run_tasks(struct hti_loop *loop)
             break;
         }
         loop->activity++;
-        task =
-            (struct hti_task *)((char *)node - offsetof(struct hti_task, node));
+        task = (struct hti_task *)(void *)((char *)node -
+                                           offsetof(struct hti_task, node));
         task->run(task);
     }
 }
@@ -434,8 +431,7 @@ void hti_loop_poll(struct hti_loop *loop, uint64_t wait_ns)
     timer_arm(loop, deadline_ns);
 }
 
-/* ---- life ------------------------------------------------------------------
- */
+/* ---- life --------------------------------------------------------------- */
 
 static struct event_base *base_new(void)
 {

@@ -85,8 +85,7 @@ void hti_server_log_limited(struct hti_server *server,
     }
 }
 
-/* ---- the round's own stage --------------------------------------------------
- */
+/* ---- the round's own stage ---------------------------------------------- */
 
 static uint64_t cluster_tick(struct hti_server *server, uint64_t now_ms)
 {

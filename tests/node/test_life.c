@@ -191,6 +191,7 @@ static void test_drain(void **state)
     ht_node *a = node_start(&ca);
     ht_node *b = node_start(&cb);
     char buf[64];
+    ht_ref ref;
 
     (void)state;
     echo_spawn(b, &echo);
@@ -200,6 +201,7 @@ static void test_drain(void **state)
         sent++;
     }
     CHECK_OK(ht_node_drain(a, 0));
+    CHECK_ERR(ht_spawn(a, &echo_behavior, &echo, NULL, &ref), HT_ECLOSED);
     /* All of it has left: the node may go, and all of it arrives. */
     ht_node_free(a);
     WAIT_FOR(atomic_load(&echo.casts) == sent);
