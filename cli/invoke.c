@@ -343,6 +343,9 @@ static int invoke_described(const struct invoke *invoke,
         code = cli_fail("%s of %s is a cast: nothing comes back; use `hardtack "
                         "cast`",
                         invoke->method, invoke->target);
+    } else if (invoke->cast && strcmp(method->output, NONE_TYPE) != 0) {
+        code = cli_fail("%s of %s is a call: it answers; use `hardtack call`",
+                        invoke->method, invoke->target);
     } else {
         code = typed_args(invoke, description, method, &args);
     }
