@@ -2,6 +2,7 @@
 #include "node/loop.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -375,6 +376,9 @@ static bool loop_spin(struct hti_loop *loop, uint64_t deadline_ns)
         if (loop->activity > 0) {
             return true;
         }
+        /* Where threads outnumber cores, whoever we wait for may be waiting
+         * for this one. */
+        sched_yield();
     } while (hti_clock_ns() < end);
     return false;
 }
