@@ -86,7 +86,7 @@ fuzz: ## a fixed number of runs of every fuzzer
 	$(Q)scripts/fuzz
 
 interop: ## against real ractor_cluster nodes (needs cargo)
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/tests/interop/cpeer
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/tests/interop/cpeer
 	$(Q)tests/interop/build-peers || [ $$? -eq 77 ]
 	$(Q)tests/interop/run.py --build $(BUILD)
 
