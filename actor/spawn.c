@@ -131,6 +131,7 @@ static ht_err init_there(ht_actor *a)
     struct hti_spawn_wait wait = {.lock = PTHREAD_MUTEX_INITIALIZER,
                                   .done_cond = PTHREAD_COND_INITIALIZER};
 
+    /* cppcheck-suppress autoVariables ; the waiter outlives the wait */
     a->spawn_wait = &wait;
     atomic_exchange_explicit(&a->run_state, HTI_RUN_QUEUED,
                              memory_order_acq_rel);

@@ -150,6 +150,7 @@ static ht_err keep_rest(struct hti_conn *conn, struct batch *b, size_t sent)
         struct iovec *iov = &b->iov[at];
 
         if (in_batch(conn->loop, iov)) {
+            assert(rest->bytes != NULL);
             memcpy(rest->bytes + bytes, iov->iov_base, iov->iov_len);
             iov->iov_base = rest->bytes + bytes;
             bytes += iov->iov_len;

@@ -180,8 +180,8 @@ ht_err ht_client_connect(ht_node *node,
     err =
         hti_cluster_connect(server->cluster, &target, opts->once, on_result, w);
     if (err != HT_OK) {
-        waiting_unref(w);
-        waiting_unref(w);
+        waiting_unref(w); /* on_result()'s, which is not called */
+        waiting_unref(w); /* NOLINT(clang-analyzer-unix.Malloc): two held */
         return err;
     }
     timeout_ms = opts->timeout_ms == 0 ? 5000 : opts->timeout_ms;
