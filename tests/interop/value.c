@@ -381,12 +381,12 @@ static bool parse_message(struct value *value, const char *text)
         message_set(value, &result.base);
     } else {
         if (text[0] == '@' || !parse_bytes(&words, text)) {
-            value_fini(&words);
+            free(words.items);
             return false;
         }
         expression.text = words.items;
         message_set(value, &expression.base);
-        value_fini(&words);
+        free(words.items);
     }
     return value->items != NULL;
 }
