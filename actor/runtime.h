@@ -185,6 +185,9 @@ void hti_rt_stop(ht_node *node);
 bool hti_rt_is_quiet(ht_node *node);
 /* Every mailbox is empty and no call is being handled (for drain). */
 bool hti_rt_is_idle(ht_node *node);
+/* Wait for blocking work that has begun, and begin no more: after this nothing
+ * but the caller and the schedulers uses the layers above.  Once. */
+void hti_rt_stop_pool(ht_node *node);
 /* After the schedulers' threads have ended. Joins the pool. NULL is fine. */
 void hti_rt_free(ht_node *node);
 
@@ -212,6 +215,8 @@ void hti_sched_enter(ht_node *node, unsigned sched);
 void hti_sched_leave(ht_node *node);
 /* Fire due timers, run runnable actors, at most about budget messages. */
 struct hti_turn hti_sched_turn(ht_node *node, unsigned sched, unsigned budget);
+/* What a turn now would find, and when one is due: cheap. */
+struct hti_turn hti_sched_peek(ht_node *node, unsigned sched);
 /* What this turn has sent is worth writing: end the turn after the callback
  * that runs, so that the host can.  Without it a sender fills its outbox to the
  * limit before a byte goes out, and every frame is written from cold memory.

@@ -324,6 +324,16 @@ bool hti_sched_steal(ht_node *node, unsigned sched)
     return false;
 }
 
+struct hti_turn hti_sched_peek(ht_node *node, unsigned sched)
+{
+    struct hti_sched *s = &node->scheds[sched];
+
+    return (struct hti_turn){
+        .more = atomic_load(&s->queued) != 0 || !hti_mpsc_is_empty(&s->back),
+        .deadline_ns = s->alarms != NULL ? s->alarms->deadline_ns : UINT64_MAX,
+    };
+}
+
 void hti_sched_press(void)
 {
     hti_thread.pressed = hti_thread.in_turn;

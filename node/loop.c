@@ -298,32 +298,45 @@ static void poll_descriptors(struct hti_loop *loop)
     event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
-/* Returns whether another round is wanted at once; *ret_deadline_ns is when one
- * is wanted at the latest. */
+/* Stages 1 to 5.  Returns whether there is work left, so that the descriptors
+ * must be looked at without waiting; *ret_deadline_ns is when there is some at
+ * the latest. */
 static bool loop_round(struct hti_loop *loop, uint64_t *ret_deadline_ns)
 {
     struct hti_turn turn;
     uint64_t next_ms;
 
-    loop->activity = 0;
     atomic_exchange_explicit(&loop->state, STATE_RUNNING, memory_order_acq_rel);
     loop->now_ms = hti_clock_ns() / 1000000u;
 
-    turn = hti_sched_turn(loop->node, loop->index, TURN_BUDGET);
+    (void)hti_sched_turn(loop->node, loop->index, TURN_BUDGET);
     run_tasks(loop);
     run_works(loop);
     loop->activity += hti_timers_run(&loop->timers, loop->now_ms);
     next_ms = hti_server_round(loop->server, loop);
-    poll_descriptors(loop);
 
     if (hti_timers_next(&loop->timers) < next_ms) {
         next_ms = hti_timers_next(&loop->timers);
     }
+    /* What came after the turn may have made actors runnable again. */
+    turn = hti_sched_peek(loop->node, loop->index);
     *ret_deadline_ns = ms_to_ns(next_ms);
     if (turn.deadline_ns < *ret_deadline_ns) {
         *ret_deadline_ns = turn.deadline_ns;
     }
-    return turn.more || loop->activity > 0;
+    return turn.more || loop->works_count > 0;
+}
+
+/* All six stages, for whoever cannot leave the last one to the sleep. */
+static bool loop_round_and_poll(struct hti_loop *loop,
+                                uint64_t *ret_deadline_ns)
+{
+    bool more;
+
+    loop->activity = 0;
+    more = loop_round(loop, ret_deadline_ns);
+    poll_descriptors(loop);
+    return more || loop->activity > 0;
 }
 
 /* True: nothing to do, and the word says that whoever has something must write
@@ -345,6 +358,8 @@ static bool try_sleep(struct hti_loop *loop)
 static void loop_sleep(struct hti_loop *loop, uint64_t deadline_ns)
 {
     if (!try_sleep(loop)) {
+        /* Whoever wakes us again and again must not keep us from reading. */
+        poll_descriptors(loop);
         return;
     }
     timer_arm(loop, deadline_ns);
@@ -368,12 +383,10 @@ static bool loop_spin(struct hti_loop *loop, uint64_t deadline_ns)
     }
     loop->activity = 0;
     do {
-        if (atomic_load_explicit(&loop->state, memory_order_relaxed) ==
-            STATE_NOTIFIED) {
-            return true;
-        }
         poll_descriptors(loop);
-        if (loop->activity > 0) {
+        if (loop->activity > 0 ||
+            atomic_load_explicit(&loop->state, memory_order_relaxed) ==
+                STATE_NOTIFIED) {
             return true;
         }
         /* Where threads outnumber cores, whoever we wait for may be waiting
@@ -395,8 +408,12 @@ static void *loop_main(void *arg)
     while (!atomic_load_explicit(&loop->exit, memory_order_acquire)) {
         uint64_t deadline_ns;
 
-        if (!loop_round(loop, &deadline_ns) && !loop_spin(loop, deadline_ns) &&
-            !hti_sched_steal(loop->node, loop->index)) {
+        /* One look at the descriptors a round: a message that is answered
+         * costs one epoll_wait(), not three. */
+        if (loop_round(loop, &deadline_ns)) {
+            poll_descriptors(loop);
+        } else if (!loop_spin(loop, deadline_ns) &&
+                   !hti_sched_steal(loop->node, loop->index)) {
             loop_sleep(loop, deadline_ns);
         }
     }
@@ -413,12 +430,12 @@ void hti_loop_poll(struct hti_loop *loop, uint64_t wait_ns)
 
     current_loop = loop;
     hti_sched_enter(loop->node, loop->index);
-    more = loop_round(loop, &deadline_ns);
+    more = loop_round_and_poll(loop, &deadline_ns);
     if (!more && wait_ns > 0) {
         end_ns = hti_clock_ns();
         end_ns = wait_ns > UINT64_MAX - end_ns ? UINT64_MAX : end_ns + wait_ns;
         loop_sleep(loop, deadline_ns < end_ns ? deadline_ns : end_ns);
-        more = loop_round(loop, &deadline_ns);
+        more = loop_round_and_poll(loop, &deadline_ns);
     }
     /* The runtime goes on taking this thread for its scheduler, so that it need
      * not wait for itself between polls; the loop does not: what is posted now
