@@ -116,6 +116,11 @@ void hti_rt_stop(ht_node *node)
     }
 }
 
+void hti_rt_stop_pool(ht_node *node)
+{
+    hti_pool_stop(node->pool);
+}
+
 /* The schedulers' threads are gone: end whoever is left, here. */
 static void finish_actors(ht_node *node)
 {

@@ -375,6 +375,11 @@ static void server_free(struct hti_server *server)
     if (loops_run(server)) {
         wind_down(server);
     }
+    /* Blocking work may still send and call through the cluster, and its
+     * answers are timed by the loops. */
+    if (server->node != NULL) {
+        hti_rt_stop_pool(server->node);
+    }
     for (unsigned i = 0; server->loops != NULL && i < server->settings->scheds;
          i++) {
         hti_loop_join(&server->loops[i]);
