@@ -97,6 +97,7 @@ static uint64_t cluster_tick(struct hti_server *server, uint64_t now_ms)
     /* Whoever asks while it ticks is asking for another. */
     atomic_store(&server->tick_at_ms, UINT64_MAX);
     at_ms = hti_cluster_tick(server->cluster, now_ms);
+    hti_dialer_tell_undialled(server);
     hti_server_tick_at(server, at_ms);
     return atomic_load(&server->tick_at_ms);
 }
