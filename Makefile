@@ -139,8 +139,8 @@ $(EX_BINS): $(BUILD)/%: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*)) $(LIB_A)
 
 $(BUILD)/examples/rust-peer/call_rust: $(BUILD)/examples/calculator/calculator.pb-c.o
 
-# With a copy of hardtack.None: the program exports only ht_ names.
-$(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*)) $(BUILD)/hardtack/hardtack.pb-c.o
+# Without the library: the program that loads them exports it.
+$(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*))
 	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -o $@ $^
 
 $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)) $(LIB_A)
@@ -165,8 +165,9 @@ $(BUILD)/tests/interop/cpeer: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/inter
 $(SH_TESTS): $(BUILD)/%: %.sh
 	$(Q)mkdir -p $(@D) && ln -sf $(abspath $<) $@
 
-$(BUILD)/hardtack/hardtack.pb-c.c: include/hardtack/hardtack.proto
+$(BUILD)/hardtack/hardtack.pb-c.c: include/hardtack/hardtack.proto scripts/public-proto
 	$(Q)mkdir -p $(BUILD) && protoc-c -Iinclude --c_out=$(BUILD) hardtack/hardtack.proto
+	$(Q)scripts/public-proto $(BUILD)/hardtack/hardtack.pb-c.h
 
 $(BUILD)/%.pb-c.c: %.proto
 	$(Q)mkdir -p $(BUILD) && protoc-c -I. -Iinclude --c_out=$(BUILD) $<
