@@ -137,7 +137,7 @@ ht_err hti_verdict_check_peer(void *arg, const struct hti_hello *hello)
         return HT_EDENIED;
     }
     if (link->mode == HTI_MODE_TLS && link->io->cert_matches != NULL &&
-        !link->io->cert_matches(link->io_arg, hello->name)) {
+        !link->io->cert_matches(link->io_arg, hello->name, hello->hardtack)) {
         err = HT_EAUTH;
     }
     return err;

@@ -449,6 +449,10 @@ static enum hti_flush flush_tls(struct hti_conn *conn)
     while (written < HTI_CONN_WRITE_MAX) {
         int rc = encrypt(conn, &written);
 
+        if (rc != 0) {
+            hti_tls_rest(conn->tls);
+        }
+
         if (rc < 0) {
             conn->loop->cipher.len = 0;
             errno = EPROTO;

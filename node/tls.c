@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/tls.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -32,19 +33,17 @@ static SSL_CTX *pick_ctx(const struct hti_tls_params *params)
     return cert ? params->tls->server_cert : params->tls->server_cookie;
 }
 
+/* Chooses a certificate where a peer has several, and proves nothing; an
+ * address is no name. */
 static bool set_server_name(struct hti_tls_conn *conn, const char *name)
 {
-    X509_VERIFY_PARAM *param = SSL_get0_param(conn->ssl);
+    struct in6_addr address;
 
-    conn->named = true;
-    if (X509_VERIFY_PARAM_set1_ip_asc(param, name)) {
+    if (inet_pton(AF_INET, name, &address) == 1 ||
+        inet_pton(AF_INET6, name, &address) == 1) {
         return true;
     }
-    ERR_clear_error();
-    SSL_set_hostflags(conn->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    return SSL_set1_host(conn->ssl, name) &&
-           SSL_set_tlsext_host_name(conn->ssl, name);
+    return SSL_set_tlsext_host_name(conn->ssl, name) == 1;
 }
 
 static bool conn_setup(struct hti_tls_conn *conn,
@@ -69,8 +68,10 @@ static bool conn_setup(struct hti_tls_conn *conn,
         return true;
     }
     SSL_set_connect_state(conn->ssl);
-    if (params->host != NULL) {
-        snprintf(conn->host, sizeof(conn->host), "%s", params->host);
+    if (params->server_name != NULL || params->host != NULL) {
+        snprintf(conn->host, sizeof(conn->host), "%s",
+                 params->server_name != NULL ? params->server_name
+                                             : params->host);
     }
     return params->server_name == NULL ||
            set_server_name(conn, params->server_name);
@@ -102,7 +103,9 @@ ht_err hti_tls_conn_new(const struct hti_tls_params *params,
     conn->encryption = params->encryption;
     conn->cert_optional = params->cert_optional;
     conn->pipe.out = params->sink;
-    conn->rekey_at = REKEY_BYTES;
+    conn->rekey_bytes =
+        params->rekey_bytes == 0 ? REKEY_BYTES : params->rekey_bytes;
+    conn->rekey_at = conn->rekey_bytes;
     ERR_clear_error();
     if (!conn_setup(conn, params)) {
         hti_tls_conn_free(conn);
@@ -250,17 +253,6 @@ static ht_err explain(struct hti_tls_conn *conn)
 
 /* ---- handshake ---------------------------------------------------------- */
 
-/* Names are compared as OpenSSL compares them: no wildcard in part of a label,
- * no common name. */
-static bool host_matches(X509 *cert, const char *host)
-{
-    unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
-
-    return X509_check_host(cert, host, 0, flags, NULL) == 1 ||
-           X509_check_ip_asc(cert, host, 0) == 1;
-}
-
 static ht_err check_psk(struct hti_tls_conn *conn)
 {
     if (conn->key == NULL || SSL_get0_peer_certificate(conn->ssl) != NULL ||
@@ -290,10 +282,6 @@ static ht_err check_cert(struct hti_tls_conn *conn)
     }
     conn->key = NULL;
     conn->mode = HTI_MODE_TLS;
-    if (conn->initiator && cert != NULL) {
-        conn->host_matches = conn->named || (conn->host[0] != '\0' &&
-                                             host_matches(cert, conn->host));
-    }
     return HT_OK;
 }
 
@@ -374,7 +362,7 @@ long hti_tls_write(struct hti_tls_conn *conn, const void *data, size_t len)
         len = HTI_TLS_RECORD;
     }
     if (conn->written >= conn->rekey_at) {
-        conn->rekey_at = conn->written + REKEY_BYTES;
+        conn->rekey_at = conn->written + conn->rekey_bytes;
         SSL_key_update(conn->ssl, SSL_KEY_UPDATE_REQUESTED);
     }
     ERR_clear_error();
@@ -383,6 +371,11 @@ long hti_tls_write(struct hti_tls_conn *conn, const void *data, size_t len)
     }
     conn->written += n;
     return (long)n;
+}
+
+void hti_tls_rest(struct hti_tls_conn *conn)
+{
+    SSL_free_buffers(conn->ssl);
 }
 
 void hti_tls_bye(struct hti_tls_conn *conn)
@@ -450,26 +443,48 @@ static int uri_matches(X509 *cert, const char *name)
     return found;
 }
 
-bool hti_tls_cert_matches(const struct hti_tls_conn *conn, const char *name)
+/* Names are compared as OpenSSL compares them: no wildcard in part of a label,
+ * no common name. */
+static bool host_matches(X509 *cert, const char *host)
 {
-    X509 *cert = SSL_get0_peer_certificate(conn->ssl);
-    const char *host = strchr(name, '@');
+    unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+
+    return X509_check_host(cert, host, 0, flags, NULL) == 1 ||
+           X509_check_ip_asc(cert, host, 0) == 1;
+}
+
+/* Who dialled knows where; who accepted knows only what the peer claims. */
+static bool
+ractor_matches(const struct hti_tls_conn *conn, X509 *cert, const char *name)
+{
+    const char *at = strchr(name, '@');
     int uri;
 
-    if (conn->mode != HTI_MODE_TLS) {
-        return false;
-    }
     if (cert == NULL) {
         return !conn->initiator && conn->cert_optional;
-    }
-    /* The one who dials may say what the certificate is to hold, which is how
-     * a ractor node's is checked. */
-    if (conn->named) {
-        return true;
     }
     uri = uri_matches(cert, name);
     if (uri >= 0) {
         return uri == 1;
     }
-    return conn->host_matches || (host != NULL && host_matches(cert, host + 1));
+    if (conn->initiator) {
+        return conn->host[0] != '\0' && host_matches(cert, conn->host);
+    }
+    return at != NULL && host_matches(cert, at + 1);
+}
+
+bool hti_tls_cert_matches(const struct hti_tls_conn *conn,
+                          const char *name,
+                          bool hardtack)
+{
+    X509 *cert = SSL_get0_peer_certificate(conn->ssl);
+
+    if (conn->mode != HTI_MODE_TLS) {
+        return false;
+    }
+    if (!hardtack) {
+        return ractor_matches(conn, cert, name);
+    }
+    return cert != NULL && uri_matches(cert, name) == 1;
 }

@@ -20,15 +20,13 @@ struct hti_tls_conn {
     SSL *ssl;
     struct hti_tls_pipe pipe;
     bool initiator, cert_optional;
-    bool host_matches; /* certificate is good for server_name or the host */
     bool first_seen, unknown_cookie, offered_psk;
     unsigned encryption;
     enum hti_session_mode mode;
     const struct hti_keys *key;
     uint8_t exporter[HTI_EXPORTER_BYTES];
-    uint64_t rekey_at, written;
-    char host[256]; /* that was dialled */
-    bool named;     /* server_name was given, and OpenSSL checks it */
+    uint64_t rekey_bytes, rekey_at, written;
+    char host[256]; /* that a ractor peer's certificate must hold */
     char why[160];
 };
 
