@@ -351,7 +351,7 @@ static void message_set(struct value *value, const ProtobufCMessage *message)
 
     if (bytes != NULL) {
         protobuf_c_message_pack(message, bytes);
-        value->items =
+        value->message =
             protobuf_c_message_unpack(value->type->message, NULL, len, bytes);
     }
     value->count = 1;
