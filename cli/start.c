@@ -247,8 +247,7 @@ static void drain(struct daemon *daemon)
     }
     err = ht_node_drain(daemon->node, 0);
     logger_line(&daemon->logger, err == HT_OK ? HT_LOG_INFO : HT_LOG_WARN,
-                "HT-NODE-DRAINED", "err=\"%s\"",
-                err == HT_OK ? "" : ht_strerror(err));
+                "HT-NODE-DRAINED", "err=%s", ht_errname(err));
 }
 
 static int start_node(struct daemon *daemon)

@@ -67,7 +67,7 @@ def sigterm_drains(scene):
     a.stop()
     out, err = call.communicate(timeout=20)
     equal((call.returncode, out.decode()), (0, "done\n"), err.decode())
-    a.logged("event=HT-NODE-DRAINED err=\"\"")
+    a.logged("event=HT-NODE-DRAINED err=HT_OK")
 
 
 def second_signal_ends_at_once(scene):
