@@ -236,10 +236,8 @@ static bool know_all(struct hti_cluster *c, struct known **known)
         know(known, 'n', c->name) && know(known, 'a', c->connection_string);
 
     TAILQ_FOREACH (link, &c->links, entry) {
-        if (link->peer != NULL) {
-            good =
-                good && know(known, 'n', link->name) &&
-                (!link->hardtack || know(known, 'a', link->connection_string));
+        if (link->peer != NULL && link->hardtack) {
+            good = good && know(known, 'a', link->connection_string);
         }
     }
     TAILQ_FOREACH (dial, &c->dials, entry) {
@@ -249,7 +247,9 @@ static bool know_all(struct hti_cluster *c, struct known **known)
     return good;
 }
 
-/* False: there is no room for more. */
+/* One that is connected by a link of its own making is remembered, too: that
+ * link may be dead already, and its maker may have forgotten us.
+ * False: there is no room for more. */
 static bool learn(struct hti_cluster *c,
                   struct known **known,
                   const char *name,
@@ -262,9 +262,13 @@ static bool learn(struct hti_cluster *c,
         .encryption = c->config.encryption,
         .any_peer = c->config.any_peer,
     };
+    struct hti_waiters done = TAILQ_HEAD_INITIALIZER(done);
+    bool connected = hti_peer_is_connected(c, name);
+    const struct hti_link *link;
     struct hti_dial *dial;
 
-    if (knows(*known, 'n', name) || knows(*known, 'a', connection_string)) {
+    if (knows(*known, 'n', name) ||
+        (!connected && knows(*known, 'a', connection_string))) {
         return true;
     }
     if (c->stopping || c->transitive_count >= TRANSITIVE_MAX ||
@@ -274,6 +278,15 @@ static bool learn(struct hti_cluster *c,
     }
     dial->transitive = true;
     c->transitive_count++;
+    link = hti_dial_find_link(c, dial);
+    if (link != NULL) {
+        memcpy(dial->peer_name, link->name, sizeof dial->peer_name);
+        dial->state = HTI_TARGET_MET;
+    } else if (connected) {
+        /* Under another protection than ours would be, and that is its maker's
+         * business. */
+        hti_dial_free(c, dial, HT_ECANCELLED, &done);
+    }
     return true;
 }
 

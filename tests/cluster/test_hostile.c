@@ -441,6 +441,29 @@ static void test_told_nodes_that_never_answer_are_given_up(void **state)
     pipe_free(w);
 }
 
+/* Who has dialled us may die, and not remember us. */
+static void test_told_nodes_that_are_connected_are_remembered(void **state)
+{
+    struct pipe_opts opts = any;
+    struct pipe_end *end;
+    struct pipe_node *b;
+
+    (void)state;
+    opts.transitive = true;
+    w = pipe_new(16);
+    a = pipe_start(w, "a", &opts);
+    b = pipe_start(w, "b", NULL);
+    CHECK_OK(pipe_connect(b, "a:1", NULL, false, NULL, NULL));
+    end = join("rust@test", "rust:9");
+    send_sessions(end, "b@test", "b:1");
+    CHECK(pipe_dials(w) == 1 && a->cluster->dials_count == 1);
+    pipe_stop(b);
+    pipe_start(w, "b", NULL);
+    pipe_run(w, 1000);
+    CHECK(see(a, "b@test").ready == 1);
+    pipe_free(w);
+}
+
 /* ---- local only ------------------------------------------------------------
  */
 
@@ -555,6 +578,7 @@ CHECK_MAIN(
     cmocka_unit_test(test_nodes_are_told_once_a_second),
     cmocka_unit_test(test_told_names_are_those_that_a_peer_may_have),
     cmocka_unit_test(test_told_nodes_that_never_answer_are_given_up),
+    cmocka_unit_test(test_told_nodes_that_are_connected_are_remembered),
     cmocka_unit_test(test_local_only_actors_are_not_stopped_or_watched),
     cmocka_unit_test(test_many_large_messages_do_not_end_the_link),
     cmocka_unit_test(test_a_peer_with_small_frames_is_told_everything))

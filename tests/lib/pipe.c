@@ -551,6 +551,7 @@ pipe_start(struct pipe_world *w, const char *name, const struct pipe_opts *opts)
     config.transitive = n->opts.transitive;
     config.keys = n->keys;
     config.any_peer = n->opts.any_peer;
+    config.encryption = HT_ENCRYPT_NONE; /* of those it is told of */
     config.handshake_ms = 5000;
     config.heartbeat_ms = 1000;
     config.silence_ms = 5000;
