@@ -68,6 +68,38 @@ static void test_garbage(void **state)
     scene_end(&s);
 }
 
+/* A Name as a ractor node says it: without our fields. */
+static void test_ractor_peer_is_refused(void **state)
+{
+    struct scene s;
+
+    (void)state;
+    scene_start(&s, HT_ENCRYPT_NONE, 0);
+    attack(&s,
+           "\0\0\0\0\0\0\0\x0e"
+           "\x0a\x0c\x0a\x0a\x0a\x03r@x\x1a\x03x:1",
+           22, "HT-NODE-REFUSED", "is a plain ractor node");
+    scene_end(&s);
+}
+
+/* Valid messages that nobody may begin with, and a name that is no text. */
+static void test_wrong_state(void **state)
+{
+    struct scene s;
+
+    (void)state;
+    scene_start(&s, HT_ENCRYPT_NONE, 0);
+    /* ServerStatus; an empty ControlMessage. */
+    attack(&s, "\0\0\0\0\0\0\0\6\x0a\4\x12\2\x08\1", 14, "HT-NODE-REFUSED",
+           "HT_EPROTO");
+    attack(&s, "\0\0\0\0\0\0\0\2\x1a\0", 10, "HT-NODE-REFUSED", "HT_EPROTO");
+    attack(&s,
+           "\0\0\0\0\0\0\0\x0e"
+           "\x0a\x0c\x0a\x0a\x0a\x03r\xff@\x1a\x03x:1",
+           22, "HT-NODE-REFUSED", "HT_EPROTO");
+    scene_end(&s);
+}
+
 static void test_frame_over_the_limit(void **state)
 {
     struct scene s;
@@ -376,6 +408,8 @@ static void test_free_before_it_reads(void **state)
 }
 
 CHECK_MAIN(cmocka_unit_test(test_garbage),
+           cmocka_unit_test(test_ractor_peer_is_refused),
+           cmocka_unit_test(test_wrong_state),
            cmocka_unit_test(test_frame_over_the_limit),
            cmocka_unit_test(test_half_a_frame),
            cmocka_unit_test(test_silent_peer),
