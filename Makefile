@@ -31,14 +31,18 @@ LAYERS := base actor proto typed session cluster node
 PROTOS   := proto/hardtack_wire.proto proto/admin/admin.proto include/hardtack/hardtack.proto
 PB_LIB   := $(BUILD)/proto/hardtack_wire.pb-c.c $(BUILD)/proto/admin/admin.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
 PB_EX    := $(patsubst %.proto,$(BUILD)/%.pb-c.c,$(wildcard examples/*/*.proto bench/*.proto tests/*/*.proto))
-PB_ALL   := $(PB_LIB) $(PB_EX)
+PB_GW    := $(BUILD)/proto/gateway.pb-c.c
+PB_ALL   := $(PB_LIB) $(PB_EX) $(PB_GW)
 LIB_SRCS := $(foreach d,$(LAYERS),$(wildcard $(d)/*.c))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o) $(PB_LIB:.c=.o)
 LIB_A    := $(BUILD)/libhardtack.a
 LIB_SO   := $(BUILD)/libhardtack.so.$(VERSION)
 
+# JSON by a service's description: for the program and the gateway.
+JSON_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard json/*.c))
+
 CLI_SRCS := $(wildcard cli/*.c)
-CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o)
+CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o) $(JSON_OBJS)
 CLI_BIN  := $(BUILD)/bin/hardtack
 
 # One program a file in examples/*/; shared objects are *_plugin.c.

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
+#include "json/base64.h"
 #include "cli/cli.h"
-#include "cli/json_pb.h"
+#include "json/json_pb.h"
 
 #define NONE_TYPE "hardtack.None"
 

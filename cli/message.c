@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
+#include "json/base64.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/invoke.h"

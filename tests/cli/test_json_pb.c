@@ -4,8 +4,8 @@
 
 #include <math.h>
 
-#include "cli/base64.h"
-#include "cli/json_pb.h"
+#include "json/base64.h"
+#include "json/json_pb.h"
 #include "every.pb-c.h"
 #include "node/admin_describe.h"
 

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "cli/json_pb.h"
+#include "json/json_pb.h"
 #include "node/admin_describe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

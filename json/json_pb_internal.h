@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* json_pb_internal.h - what the two directions share: where in the value we
  * are, for errors, and looking up types. */
-#ifndef CLI_JSON_PB_INTERNAL_H
-#define CLI_JSON_PB_INTERNAL_H
+#ifndef JSON_PB_INTERNAL_H
+#define JSON_PB_INTERNAL_H
 
-#include "cli/json_pb.h"
+#include "json/json_pb.h"
 
 #define DESCRIPTION Hardtack__Admin__Description
 #define MESSAGE     Hardtack__Admin__MessageType
@@ -34,4 +34,4 @@ const ENUM *json_pb_enum(struct json_pb *ctx, const char *name);
 enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LEN = 2, WIRE_32 = 5 };
 enum wire json_pb_wire(Hardtack__Admin__Type type);
 
-#endif /* CLI_JSON_PB_INTERNAL_H */
+#endif /* JSON_PB_INTERNAL_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base64.h - bytes in JSON, and hexadecimal on the command line.  Pure; what
  * is returned is malloc'd. */
-#ifndef CLI_BASE64_H
-#define CLI_BASE64_H
+#ifndef JSON_BASE64_H
+#define JSON_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,4 +17,4 @@ char *hex_encode(const uint8_t *data, size_t len);
 /* Pairs of digits; spaces between pairs are skipped. */
 bool hex_decode(const char *text, uint8_t **ret_data, size_t *ret_len);
 
-#endif /* CLI_BASE64_H */
+#endif /* JSON_BASE64_H */

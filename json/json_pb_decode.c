@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/json_pb_internal.h"
+#include "json/json_pb_internal.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
+#include "json/base64.h"
 
 struct in {
     const uint8_t *data;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/json_pb_internal.h"
+#include "json/json_pb_internal.h"
 
 #include <errno.h>
 #include <float.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
+#include "json/base64.h"
 
 /* Bytes being written; failed once memory was out. */
 struct out {

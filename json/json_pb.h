@@ -20,8 +20,8 @@
  *
  * Pure.
  */
-#ifndef CLI_JSON_PB_H
-#define CLI_JSON_PB_H
+#ifndef JSON_PB_H
+#define JSON_PB_H
 
 #include <hardtack.h>
 #include <jansson.h>
@@ -52,4 +52,4 @@ json_pb_decode(const Hardtack__Admin__Description *description,
                json_t **ret_value,
                char error[JSON_PB_ERROR_MAX]);
 
-#endif /* CLI_JSON_PB_H */
+#endif /* JSON_PB_H */
