@@ -221,6 +221,14 @@ HT_API void ht_peer_each(ht_node *node,
                          void (*fn)(const ht_peer_info *info, void *arg),
                          void *arg);
 
+/** Write a line to the node's log; id is stable and begins with "HT-" only in
+ *  this library, format makes key=value pairs.  Any thread. */
+HT_API void ht_node_log(ht_node *node,
+                        ht_log_level level,
+                        const char *id,
+                        const char *format,
+                        ...) __attribute__((format(printf, 4, 5)));
+
 /** "<name@host.incarnation.pid>"; returns buf. */
 HT_API const char *
 ht_ref_format(ht_node *node, ht_ref ref, char *buf, size_t buf_len);
