@@ -82,11 +82,14 @@ HT_MUSTUSE ht_err gw_message_from_pb(const void *data,
                                      size_t len,
                                      struct gw_message *ret_message,
                                      char error[GW_ERROR_MAX]);
-/* The payload of an HTTP request: a JSON value, or nothing. */
-HT_MUSTUSE ht_err gw_message_payload(const void *data,
-                                     size_t len,
-                                     struct gw_message *message,
-                                     char error[GW_ERROR_MAX]);
+/* A CALL or CAST as an HTTP request makes it; body is a JSON value, or empty.
+ * As above. */
+HT_MUSTUSE ht_err gw_message_from_http(Hardtack__Gateway__Type type,
+                                       const char *to,
+                                       const char *method,
+                                       ht_bytes body,
+                                       struct gw_message *ret_message,
+                                       char error[GW_ERROR_MAX]);
 void gw_message_fini(struct gw_message *message);
 
 /* Write; *ret_data is malloc'd.  JSON is of one line, and has no NUL at its
@@ -105,7 +108,7 @@ json_t *gw_message_payload_json(const struct gw_message *message);
 struct gw_message_owner {
     json_t *root;   /* JSON: what strings point into */
     uint8_t *bytes; /* decoded base64 */
-    char text[];    /* protobuf: strings, each with a NUL */
+    char text[];    /* protobuf, HTTP: strings, each with a NUL */
 };
 
 /* "call" for CALL; NULL: no such type. */

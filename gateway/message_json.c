@@ -266,19 +266,53 @@ ht_err gw_message_from_json(const void *data,
     return gw_message_check(ret_message, error);
 }
 
-ht_err gw_message_payload(const void *data,
-                          size_t len,
-                          struct gw_message *message,
-                          char error[GW_ERROR_MAX])
+/* The names, in the owner's text. */
+static ht_err
+own_names(struct gw_message *message, const char *to, const char *method)
+{
+    size_t to_size = strlen(to) + 1;
+    size_t method_size = strlen(method) + 1;
+    struct gw_message_owner *owner =
+        calloc(1, sizeof(*owner) + to_size + method_size);
+
+    if (owner == NULL) {
+        return HT_ENOMEM;
+    }
+    memcpy(owner->text, to, to_size);
+    memcpy(owner->text + to_size, method, method_size);
+    message->owner = owner;
+    message->to = owner->text;
+    message->method = owner->text + to_size;
+    return HT_OK;
+}
+
+ht_err gw_message_from_http(Hardtack__Gateway__Type type,
+                            const char *to,
+                            const char *method,
+                            ht_bytes body,
+                            struct gw_message *ret_message,
+                            char error[GW_ERROR_MAX])
 {
     ht_err err;
 
-    if (len == 0) {
-        return HT_OK;
+    gw_message_init(ret_message, type);
+    if (strlen(to) > GW_TO_MAX || strlen(method) > GW_NAME_MAX) {
+        return gw_message_fail(error, "the actor's or the method's name is "
+                                      "too long");
     }
-    err = take_json(message, data, len, JSON_DECODE_ANY, error);
-    return err != HT_OK ? err
-                        : read_payload(message->owner->root, message, error);
+    if (!hti_utf8_valid(to, strlen(to)) ||
+        !hti_utf8_valid(method, strlen(method))) {
+        return gw_message_fail(error, "a name is not UTF-8");
+    }
+    err = own_names(ret_message, to, method);
+    if (err == HT_OK && body.len > 0) {
+        err =
+            take_json(ret_message, body.data, body.len, JSON_DECODE_ANY, error);
+        if (err == HT_OK) {
+            err = read_payload(ret_message->owner->root, ret_message, error);
+        }
+    }
+    return err != HT_OK ? err : gw_message_check(ret_message, error);
 }
 
 /* ---- writing ------------------------------------------------------------- */

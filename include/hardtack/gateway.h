@@ -20,9 +20,16 @@ extern "C" {
 
 typedef struct ht_gateway ht_gateway;
 
+/** Clients that subscribe to a group are members of the group of that name in
+ *  this scope: ht_group_cast(node, HT_GATEWAY_SCOPE, "news", ...) reaches them.
+ *  hardtack/client.proto has what can be said to them. */
+#define HT_GATEWAY_SCOPE "hardtack.clients"
+
 /** Clients whose token has the claim may reach the target.  A target is an
- *  actor's name, `node:actor` or `group:name`; a `*` at its end matches any
- *  rest.  The claim "*" is any valid token. */
+ *  actor's name, `node@host:actor` or `group:name`; a `*` at its end matches
+ *  any rest.  "send TARGET" is about calls and casts only, "subscribe TARGET"
+ *  about subscriptions.  Actors and groups of Hardtack's own ("hardtack.") are
+ *  matched by no `*`.  The claim "*" is any valid token. */
 typedef struct ht_gateway_rule {
     const char *claim;
     const char *target;
