@@ -167,13 +167,13 @@ $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)
 
 # A test links what else its folder holds.
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(call folder_sources,$$(dir $$*)) $$(call folder_protos,$$(dir $$*)) $$(call folder_protos,examples/calculator/) $(LIB_A)
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_A) -lcmocka $(CLI_LIBS) $(GW_LIBS) $(LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(GW_A),$^) $(LIB_A) -lcmocka $(CLI_LIBS) $(GW_LIBS) $(LIBS)
 
 # The program's parts, without its main.
 $(filter $(BUILD)/tests/cli/%,$(TESTS)): $(filter-out %/main.o,$(CLI_OBJS))
 
 # The gateway's parts.
-$(filter $(BUILD)/tests/cli/% $(BUILD)/tests/gateway/%,$(TESTS)): $(GW_OBJS)
+$(filter $(BUILD)/tests/cli/% $(BUILD)/tests/gateway/%,$(TESTS)): $(GW_A)
 
 $(CXX_TESTS): $(BUILD)/%: %.cc $(LIB_A)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CPPFLAGS_ALL) $(SAN) $(CFLAGS) -MMD -MP -o $@ $< $(LIB_A) $(LIBS)

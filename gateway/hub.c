@@ -7,7 +7,6 @@
 
 #include "base/table.h"
 #include "gateway/delivery.h"
-#include "gateway/gateway.h"
 #include "gateway/login.h"
 
 /* A burst of messages to a group waits here for its loop. */
