@@ -46,7 +46,7 @@ JSON_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard json/*.c))
 GW_DEPS := jansson zlib
 GW_LIBS  = $(shell pkg-config --libs $(GW_DEPS) 2>/dev/null) -lwslay -lhttp_parser
 GW_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard gateway/*.c)) $(JSON_OBJS) $(PB_GW:.c=.o)
-GW_MORE := $(patsubst %,$(BUILD)/%.o,base/table base/utf8 proto/arena proto/pb proto/admin/admin.pb-c hardtack/hardtack.pb-c)
+GW_MORE := $(patsubst %,$(BUILD)/%.o,base/table base/utf8 proto/arena proto/pb proto/admin/admin.pb-c)
 GW_A    := $(BUILD)/libhardtack-gateway.a
 GW_SO   := $(BUILD)/libhardtack-gateway.so.$(VERSION)
 
@@ -99,7 +99,7 @@ fuzz: ## a fixed number of runs of every fuzzer
 	$(Q)scripts/fuzz
 
 interop: ## against real ractor_cluster nodes (needs cargo)
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/tests/interop/cpeer
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/tests/interop/cpeer
 	$(Q)tests/interop/build-peers || [ $$? -eq 77 ]
 	$(Q)tests/interop/run.py --build $(BUILD)
 
@@ -159,6 +159,9 @@ folder_sources = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(1)test_%,$(wildcard 
 $(EX_BINS): $(BUILD)/%: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*)) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/examples/rust-peer/call_rust: $(BUILD)/examples/calculator/calculator.pb-c.o
+
+# Without the library: the program that loads them exports it.
 $(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*))
 	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -o $@ $^
 
@@ -187,8 +190,10 @@ $(BUILD)/tests/interop/cpeer: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/inter
 $(SH_TESTS): $(BUILD)/%: %.sh
 	$(Q)mkdir -p $(@D) && ln -sf $(abspath $<) $@
 
-$(BUILD)/hardtack/%.pb-c.c: include/hardtack/%.proto
+# Their names map to exported ones, so that no program needs its own copy.
+$(BUILD)/hardtack/%.pb-c.c: include/hardtack/%.proto scripts/public-proto
 	$(Q)mkdir -p $(BUILD) && protoc-c -Iinclude --c_out=$(BUILD) hardtack/$*.proto
+	$(Q)scripts/public-proto $(BUILD)/hardtack/$*.pb-c.h
 
 $(BUILD)/%.pb-c.c: %.proto
 	$(Q)mkdir -p $(BUILD) && protoc-c -I. -Iinclude --c_out=$(BUILD) $<

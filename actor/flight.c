@@ -163,6 +163,7 @@ ht_err hti_flight_open(ht_node *node,
     f->listed = self != NULL;
     f->reply = (ht_reply){.reason = ""};
     if (self != NULL) {
+        assert(here != NULL);
         LIST_INSERT_HEAD(&self->flights, f, entry);
         if (what->deadline_ns != UINT64_MAX) {
             hti_alarm_arm(here, &f->alarm, what->deadline_ns);

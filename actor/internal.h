@@ -281,6 +281,7 @@ struct ht_node {
 
     pthread_mutex_t lock;
     _Atomic bool stopping; /* written under lock */
+    _Atomic bool refusing; /* no new actors */
 
     /* actors; written under lock */
     _Atomic(struct ht_actor *) *slots; /* HTI_SLOT_CHUNKS_MAX chunks */
@@ -313,6 +314,7 @@ struct hti_thread {
     ht_node *node; /* whose scheduler this thread is now; NULL: nobody's */
     unsigned sched;
     bool in_turn;
+    bool pressed;    /* hti_sched_press(): let the host write */
     ht_actor *actor; /* whose callback runs */
 };
 extern _Thread_local struct hti_thread hti_thread;

@@ -216,7 +216,7 @@ unsigned hti_actor_turn(ht_actor *a, unsigned limit)
     if (a->life == HTI_LIFE_STARTING) {
         hti_spawn_finish(a);
     }
-    while (n < limit) {
+    while (n < limit && !hti_thread.pressed) {
         struct hti_item *item;
 
         hti_actor_obey(a);

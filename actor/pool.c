@@ -33,6 +33,7 @@ struct hti_pool {
     pthread_cond_t wake;
     /* under lock */
     struct job_queue queue;
+    struct job_queue left; /* not begun when it was stopped */
     unsigned queued;
     unsigned idle; /* threads that wait */
     bool stopping;
@@ -59,6 +60,7 @@ ht_err hti_pool_new(ht_node *node,
     pool->run_inline = run_inline;
     pool->threads_max = threads;
     STAILQ_INIT(&pool->queue);
+    STAILQ_INIT(&pool->left);
     if (pthread_mutex_init(&pool->lock, NULL) != 0) {
         free(pool);
         return HT_ENOMEM;
@@ -205,6 +207,20 @@ ht_err ht_block(ht_actor *self,
     return err;
 }
 
+void hti_pool_stop(struct hti_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->stopping = true;
+    STAILQ_CONCAT(&pool->left, &pool->queue);
+    pool->queued = 0;
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->threads_count; i++) {
+        pthread_join(pool->threads[i], NULL);
+    }
+    pool->threads_count = 0;
+}
+
 void hti_pool_free(struct hti_pool *pool)
 {
     struct job_queue left = STAILQ_HEAD_INITIALIZER(left);
@@ -212,15 +228,8 @@ void hti_pool_free(struct hti_pool *pool)
     if (pool == NULL) {
         return;
     }
-    pthread_mutex_lock(&pool->lock);
-    pool->stopping = true;
-    STAILQ_CONCAT(&left, &pool->queue);
-    pool->queued = 0;
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; i < pool->threads_count; i++) {
-        pthread_join(pool->threads[i], NULL);
-    }
+    hti_pool_stop(pool);
+    STAILQ_CONCAT(&left, &pool->left);
     while (!STAILQ_EMPTY(&left)) {
         struct job *job = STAILQ_FIRST(&left);
 

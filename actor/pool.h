@@ -27,6 +27,9 @@ ht_err hti_pool_new(ht_node *node,
                     unsigned threads,
                     bool run_inline,
                     struct hti_pool **ret_pool);
+/* Wait for the work that has begun and refuse more; work that has not begun is
+ * dropped by hti_pool_free().  Twice is fine. */
+void hti_pool_stop(struct hti_pool *pool);
 void hti_pool_free(struct hti_pool *pool);
 
 #endif /* HTI_ACTOR_POOL_H */

@@ -91,6 +91,11 @@ fail:
     return err;
 }
 
+void hti_rt_refuse(ht_node *node)
+{
+    atomic_store(&node->refusing, true);
+}
+
 void hti_rt_stop(ht_node *node)
 {
     uint32_t count;
@@ -109,6 +114,11 @@ void hti_rt_stop(ht_node *node)
                                     HT_EXIT_SHUTDOWN, "node is stopping");
         }
     }
+}
+
+void hti_rt_stop_pool(ht_node *node)
+{
+    hti_pool_stop(node->pool);
 }
 
 /* The schedulers' threads are gone: end whoever is left, here. */

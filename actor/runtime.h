@@ -176,6 +176,8 @@ enum hti_slot { HTI_SLOT_CLUSTER, HTI_SLOT_SERVER, HTI_SLOT_COUNT };
 void hti_rt_set_slot(ht_node *node, enum hti_slot slot, void *value);
 void *hti_rt_slot(const ht_node *node, enum hti_slot slot);
 
+/* Refuse new actors from now on; those that are there go on (for drain). */
+void hti_rt_refuse(ht_node *node);
 /* Refuse new actors; end every actor with reason shutdown.  The schedulers must
  * go on turning until hti_rt_is_quiet(). */
 void hti_rt_stop(ht_node *node);
@@ -183,6 +185,9 @@ void hti_rt_stop(ht_node *node);
 bool hti_rt_is_quiet(ht_node *node);
 /* Every mailbox is empty and no call is being handled (for drain). */
 bool hti_rt_is_idle(ht_node *node);
+/* Wait for blocking work that has begun, and begin no more: after this nothing
+ * but the caller and the schedulers uses the layers above.  Once. */
+void hti_rt_stop_pool(ht_node *node);
 /* After the schedulers' threads have ended. Joins the pool. NULL is fine. */
 void hti_rt_free(ht_node *node);
 
@@ -210,6 +215,13 @@ void hti_sched_enter(ht_node *node, unsigned sched);
 void hti_sched_leave(ht_node *node);
 /* Fire due timers, run runnable actors, at most about budget messages. */
 struct hti_turn hti_sched_turn(ht_node *node, unsigned sched, unsigned budget);
+/* What a turn now would find, and when one is due: cheap. */
+struct hti_turn hti_sched_peek(ht_node *node, unsigned sched);
+/* What this turn has sent is worth writing: end the turn after the callback
+ * that runs, so that the host can.  Without it a sender fills its outbox to the
+ * limit before a byte goes out, and every frame is written from cold memory.
+ * Any thread; does nothing outside a turn. */
+void hti_sched_press(void);
 /* Try to take a runnable actor from another scheduler; true: turn again. The
  * host calls it after a short wait, before it sleeps. */
 bool hti_sched_steal(ht_node *node, unsigned sched);

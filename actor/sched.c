@@ -239,7 +239,8 @@ static void run_actors(struct hti_sched *s, unsigned budget)
     uint64_t handled = 0;
     unsigned ran = 0;
 
-    while (handled < budget && (a = queue_pop(s)) != NULL) {
+    while (handled < budget && !hti_thread.pressed &&
+           (a = queue_pop(s)) != NULL) {
         if (++ran % CLOCK_INTERVAL == 0) {
             s->now_ns = hti_now(s->node);
         }
@@ -321,6 +322,21 @@ bool hti_sched_steal(ht_node *node, unsigned sched)
         return true;
     }
     return false;
+}
+
+struct hti_turn hti_sched_peek(ht_node *node, unsigned sched)
+{
+    struct hti_sched *s = &node->scheds[sched];
+
+    return (struct hti_turn){
+        .more = atomic_load(&s->queued) != 0 || !hti_mpsc_is_empty(&s->back),
+        .deadline_ns = s->alarms != NULL ? s->alarms->deadline_ns : UINT64_MAX,
+    };
+}
+
+void hti_sched_press(void)
+{
+    hti_thread.pressed = hti_thread.in_turn;
 }
 
 /* ---- life -----------------------------------------------------------------

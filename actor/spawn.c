@@ -23,7 +23,8 @@ static uint32_t limit(uint32_t wanted, uint32_t node_default, uint32_t max)
     return n < max ? n : max;
 }
 
-/* Publish the slot's new life; false: the node is stopping. */
+/* Publish the slot's new life; false: the node is stopping, or
+ * about to. */
 static bool publish(ht_actor *a, uint32_t flags)
 {
     ht_node *node = a->node;
@@ -31,7 +32,8 @@ static bool publish(ht_actor *a, uint32_t flags)
     bool ok;
 
     pthread_mutex_lock(&node->lock);
-    ok = !atomic_load_explicit(&node->stopping, memory_order_relaxed);
+    ok = !atomic_load_explicit(&node->stopping, memory_order_relaxed) &&
+         !atomic_load_explicit(&node->refusing, memory_order_relaxed);
     if (ok) {
         a->own_pid = pid;
         a->life = HTI_LIFE_STARTING;
@@ -151,6 +153,7 @@ static ht_err init_there(ht_actor *a)
     struct hti_spawn_wait wait = {.lock = PTHREAD_MUTEX_INITIALIZER,
                                   .done_cond = PTHREAD_COND_INITIALIZER};
 
+    /* cppcheck-suppress autoVariables ; the waiter outlives the wait */
     a->spawn_wait = &wait;
     atomic_exchange_explicit(&a->run_state, HTI_RUN_QUEUED,
                              memory_order_acq_rel);

@@ -40,8 +40,8 @@ void hti_log_v(const struct hti_log *log,
  * printable ASCII or valid UTF-8.  Returns buf. */
 const char *hti_quote(char *buf, size_t buf_len, const void *s, size_t len);
 
-/* At most burst lines (1 or more) in HTI_LOG_PERIOD_MS; the first line of a new period says how many
- * were left out.  For what a stranger can cause. */
+/* At most burst lines (1 or more) in HTI_LOG_PERIOD_MS; the first line of a new
+ * period says how many were left out.  For what a stranger can cause. */
 #define HTI_LOG_PERIOD_MS 1000
 struct hti_log_limit {
     uint64_t period_start_ms;

@@ -27,34 +27,34 @@ static const char *const section_names[] = {
 
 struct setting {
     enum section section;
-    const char *name;
     enum setting_type type;
+    const char *name;
     size_t offset; /* in struct config, or in the section's own struct */
 };
 
 #define NODE(section, name, type, field)                                       \
     {                                                                          \
-        SECTION_##section, name, SETTING_##type,                               \
+        SECTION_##section, SETTING_##type, name,                               \
             offsetof(struct config, node.field)                                \
     }
 #define OWN(section, name, type, field)                                        \
     {                                                                          \
-        SECTION_##section, name, SETTING_##type,                               \
+        SECTION_##section, SETTING_##type, name,                               \
             offsetof(struct config, field)                                     \
     }
 #define LISTEN(name, type, field)                                              \
     {                                                                          \
-        SECTION_LISTEN, name, SETTING_##type,                                  \
+        SECTION_LISTEN, SETTING_##type, name,                                  \
             offsetof(struct config_listener, set.field)                        \
     }
 #define PEER(name, type, field)                                                \
     {                                                                          \
-        SECTION_PEER, name, SETTING_##type,                                    \
+        SECTION_PEER, SETTING_##type, name,                                    \
             offsetof(struct config_peer, set.field)                            \
     }
 #define PLUGIN(name, type, field)                                              \
     {                                                                          \
-        SECTION_PLUGIN, name, SETTING_##type,                                  \
+        SECTION_PLUGIN, SETTING_##type, name,                                  \
             offsetof(struct config_plugin, field)                              \
     }
 

@@ -221,7 +221,7 @@ static pid_t spawn(struct demo *demo,
     pid_t pid;
     size_t n = 0;
 
-    while (arguments[n] != NULL && n < ARGUMENTS_MAX) {
+    while (n < ARGUMENTS_MAX && arguments[n] != NULL) {
         argv[n + 1] = arguments[n];
         n++;
     }

@@ -333,7 +333,7 @@ static int invoke_described(const struct invoke *invoke,
     ht_args args = HT_ARGS_INIT;
     int code = describe(invoke, &description);
 
-    if (code != EXIT_OK) {
+    if (description == NULL) {
         return code;
     }
     method = find_method(description, invoke->method);
@@ -342,6 +342,9 @@ static int invoke_described(const struct invoke *invoke,
     } else if (!invoke->cast && strcmp(method->output, NONE_TYPE) == 0) {
         code = cli_fail("%s of %s is a cast: nothing comes back; use `hardtack "
                         "cast`",
+                        invoke->method, invoke->target);
+    } else if (invoke->cast && strcmp(method->output, NONE_TYPE) != 0) {
+        code = cli_fail("%s of %s is a call: it answers; use `hardtack call`",
                         invoke->method, invoke->target);
     } else {
         code = typed_args(invoke, description, method, &args);

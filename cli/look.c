@@ -134,7 +134,10 @@ int cmd_ping(int argc, char **argv)
         return code;
     }
     ms = calloc(look.count, sizeof(double));
-    code = ms != NULL ? EXIT_OK : cli_fail("out of memory");
+    if (ms == NULL) {
+        client_close(&client);
+        return cli_fail("out of memory");
+    }
     for (size_t i = 0; code == EXIT_OK && i < look.count; i++) {
         code = ping_once(&client, &ms[i]);
         if (code == EXIT_OK && !look.client.json) {

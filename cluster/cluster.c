@@ -2,7 +2,6 @@
 #include "cluster/cluster.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,29 +31,20 @@ void hti_cluster_log_limited(struct hti_cluster *c,
                              struct hti_log_limit *limit,
                              ht_log_level level,
                              const char *id,
-                             const char *format,
-                             ...)
+                             const char *text)
 {
     uint64_t now_ms = hti_cluster_now_ms(c);
+    const struct hti_log *log = hti_rt_log(c->node);
     unsigned suppressed = 0;
-    char text[1024];
     bool allowed;
-    va_list args;
 
     pthread_mutex_lock(&c->lock);
     allowed = hti_log_allow(limit, now_ms, LOG_BURST, &suppressed);
     pthread_mutex_unlock(&c->lock);
-    if (!allowed) {
-        return;
-    }
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    if (suppressed > 0) {
-        hti_log(hti_rt_log(c->node), level, id, "%s left_out=%u", text,
-                suppressed);
-    } else {
-        hti_log(hti_rt_log(c->node), level, id, "%s", text);
+    if (allowed && suppressed > 0) {
+        hti_log(log, level, id, "%s left_out=%u", text, suppressed);
+    } else if (allowed) {
+        hti_log(log, level, id, "%s", text);
     }
 }
 
@@ -253,6 +243,7 @@ void hti_cluster_dial_failed(struct hti_cluster *c,
     uint64_t now_ms = hti_cluster_now_ms(c);
     char address[HTI_NAME_BUF] = "";
     char quoted[2][300];
+    char line[800];
     struct hti_dial *dial;
 
     if (text == NULL || text[0] == '\0') {
@@ -266,12 +257,13 @@ void hti_cluster_dial_failed(struct hti_cluster *c,
     }
     pthread_mutex_unlock(&c->lock);
     if (dial != NULL) {
-        hti_cluster_log_limited(
-            c, &c->log_unreachable, HT_LOG_INFO, "HT-NODE-UNREACHABLE",
-            "address=%s err=%s text=%s",
+        snprintf(
+            line, sizeof line, "address=%s err=%s text=%s",
             hti_quote(quoted[0], sizeof quoted[0], address, strlen(address)),
             ht_errname(err),
             hti_quote(quoted[1], sizeof quoted[1], text, strlen(text)));
+        hti_cluster_log_limited(c, &c->log_unreachable, HT_LOG_INFO,
+                                "HT-NODE-UNREACHABLE", line);
         c->io->tick_at(c->io_arg, now_ms);
     }
     hti_waiters_tell(&done);

@@ -59,8 +59,9 @@ struct hti_link_io {
      * ends in hti_link_closed(), never from inside.  Any thread and under the
      * same locks as wake; at most once; not after hti_link_closed(). */
     void (*close)(void *io_arg, ht_err why);
-    /* HTI_MODE_TLS: whether the peer's certificate is good for that name. */
-    bool (*cert_matches)(void *io_arg, const char *name);
+    /* HTI_MODE_TLS: whether the peer's certificate is good for that name;
+     * hardtack: of a Hardtack node, which must have one that names it. */
+    bool (*cert_matches)(void *io_arg, const char *name, bool hardtack);
 };
 
 struct hti_cluster_config {

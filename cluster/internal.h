@@ -109,58 +109,58 @@ struct hti_writable {
 TAILQ_HEAD(hti_writables, hti_writable);
 
 struct hti_link {
-    _Atomic unsigned refs;
     struct hti_cluster *cluster;
     struct hti_outbox *outbox;
     struct hti_session *session;  /* freed by hti_link_closed() */
     const struct hti_link_io *io; /* set once; see gate */
     void *io_arg;
-    enum hti_session_mode mode;
-    bool initiated, admin;
     uint64_t order;
     uint64_t connection_id; /* ours, if we initiated it */
-    char address[HTI_NAME_BUF];
+    enum hti_session_mode mode;
+    _Atomic unsigned refs;
 
-    /* ---- lock ---- */
+    /* lock; handle and payload_max are set once, when attached */
     pthread_mutex_t lock;
-    bool attached;   /* authenticated, elected, in the tables */
-    bool detached;   /* was, and is no more */
-    bool sync_due;   /* attached, and the sync block is not sent */
-    bool told_ready; /* the event is out */
-    ht_err failed;   /* something that cannot be answered in place went wrong */
-    uint64_t now_ms; /* of the call that is going on */
-    /* set once, when attached */
-    bool hardtack, hidden;
     uint64_t handle;
     uint64_t payload_max;
+    uint64_t now_ms; /* of the call that is going on */
+    ht_err failed;   /* something that cannot be answered in place went wrong */
 
-    /* ---- gate ---- */
-    pthread_mutex_t gate;
-    bool io_gone;
+    /* gate */
     ht_err close_why; /* why we asked for it to be closed */
+    pthread_mutex_t gate;
     struct hti_announced announced;
 
-    /* ---- the cluster's lock ---- */
+    /* the cluster's lock */
     TAILQ_ENTRY(hti_link) entry;      /* cluster->links */
-    bool listed;                      /* there */
     TAILQ_ENTRY(hti_link) peer_entry; /* peer->links, while attached */
     struct hti_peer *peer;            /* while attached */
     struct hti_dial *dial;            /* NULL: accepted, or given up */
-    char name[HTI_NAME_BUF];          /* "" until known */
-    char connection_string[HTI_NAME_BUF];
     uint64_t incarnation;
     uint64_t election_id; /* the initiator's connection id */
-    bool is_ready;
     uint64_t since_ms;
     struct hti_writables writables;
-    unsigned writables_count;
 
-    /* ---- the mirror's ---- */
+    /* the mirror's */
     TAILQ_ENTRY(hti_link) mirror_entry;
-    bool mirrored;
 
-    _Atomic bool has_writables;
     _Atomic uint64_t rtt_us, received_frames, received_bytes, dropped;
+
+    unsigned writables_count; /* cluster's lock */
+    bool initiated, admin;    /* set once */
+    bool hardtack, hidden;    /* set once, when attached */
+    bool attached;            /* lock: authenticated, elected, in the tables */
+    bool detached;            /* lock: was, and is no more */
+    bool sync_due;   /* lock: attached, and the sync block is not sent */
+    bool told_ready; /* lock: the event is out */
+    bool io_gone;    /* gate: closed, nothing of io is called any more */
+    bool listed;     /* cluster's lock: in cluster->links */
+    bool is_ready;   /* cluster's lock */
+    bool mirrored;   /* mirror's lock */
+    _Atomic bool has_writables;
+    char address[HTI_NAME_BUF];
+    char name[HTI_NAME_BUF]; /* cluster's lock; "" until known */
+    char connection_string[HTI_NAME_BUF];
 };
 
 /* ---- the cluster --------------------------------------------------------- */
@@ -201,8 +201,7 @@ void hti_cluster_log_limited(struct hti_cluster *c,
                              struct hti_log_limit *limit,
                              ht_log_level level,
                              const char *id,
-                             const char *format,
-                             ...) __attribute__((format(printf, 5, 6)));
+                             const char *text);
 
 /* targets.c; under the cluster's lock.  Waiters that are done are moved to
  * done, for hti_waiters_tell() without the lock. */

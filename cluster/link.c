@@ -115,13 +115,19 @@ void hti_link_event(struct hti_link *link,
 
 void hti_link_dropped(struct hti_link *link, const char *what)
 {
+    struct hti_cluster *c = link->cluster;
     char quoted[300];
+    char line[500];
 
     atomic_fetch_add_explicit(&link->dropped, 1, memory_order_relaxed);
-    hti_cluster_log_limited(
-        link->cluster, &link->cluster->log_dropped, HT_LOG_DEBUG,
-        "HT-NODE-DROPPED", "name=%s what=\"%s\"",
-        hti_quote(quoted, sizeof quoted, link->name, strlen(link->name)), what);
+    if (hti_rt_log(c->node)->level > HT_LOG_DEBUG) {
+        return;
+    }
+    snprintf(line, sizeof line, "name=%s what=\"%s\"",
+             hti_quote(quoted, sizeof quoted, link->name, strlen(link->name)),
+             what);
+    hti_cluster_log_limited(c, &c->log_dropped, HT_LOG_DEBUG, "HT-NODE-DROPPED",
+                            line);
 }
 
 /* Both sides have each other's actors and groups. With link->lock. */
@@ -400,6 +406,29 @@ static ht_err enter(struct hti_link *link, uint64_t now_ms)
     return link->detached ? HT_EDUPLICATE : link->failed;
 }
 
+/* We accepted a connection of our own making and refused it.  Its other end
+ * would see no more than an end: it is told what that means before ours is
+ * closed. */
+static void tell_other_end(struct hti_link *link)
+{
+    uint64_t id = hti_session_peer(link->session)->connection_id;
+    struct hti_cluster *c = link->cluster;
+    struct hti_link *other;
+
+    pthread_mutex_lock(&c->lock);
+    TAILQ_FOREACH (other, &c->links, entry) {
+        if (other->initiated && other->connection_id == id) {
+            hti_link_ref(other);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (other != NULL) {
+        hti_link_close(other, HT_ESELF);
+        hti_link_unref(other);
+    }
+}
+
 /* The sync block goes out here and not from on_open(): what the session itself
  * has to send in that moment comes first. */
 static ht_err leave(struct hti_link *link, ht_err err)
@@ -414,6 +443,9 @@ static ht_err leave(struct hti_link *link, ht_err err)
         err = link->failed;
     }
     pthread_mutex_unlock(&link->lock);
+    if (err == HT_ESELF && !link->initiated) {
+        tell_other_end(link);
+    }
     return err;
 }
 
@@ -460,16 +492,19 @@ hti_link_tick(struct hti_link *link, uint64_t now_ms, uint64_t *ret_deadline_ms)
 
 static void log_refused(struct hti_link *link, ht_err err, const char *text)
 {
+    struct hti_cluster *c = link->cluster;
+    bool harmless = err == HT_EDUPLICATE || err == HT_ECLOSED;
     char quoted[2][300];
+    char line[800];
 
-    hti_cluster_log_limited(
-        link->cluster, &link->cluster->log_refused,
-        err == HT_EDUPLICATE || err == HT_ECLOSED ? HT_LOG_INFO : HT_LOG_WARN,
-        "HT-NODE-REFUSED", "address=%s initiated=%s err=%s text=%s",
-        hti_quote(quoted[0], sizeof quoted[0], link->address,
-                  strlen(link->address)),
-        link->initiated ? "yes" : "no", ht_errname(err),
-        hti_quote(quoted[1], sizeof quoted[1], text, strlen(text)));
+    snprintf(line, sizeof line, "address=%s initiated=%s err=%s text=%s",
+             hti_quote(quoted[0], sizeof quoted[0], link->address,
+                       strlen(link->address)),
+             link->initiated ? "yes" : "no", ht_errname(err),
+             hti_quote(quoted[1], sizeof quoted[1], text, strlen(text)));
+    hti_cluster_log_limited(c, &c->log_refused,
+                            harmless ? HT_LOG_INFO : HT_LOG_WARN,
+                            "HT-NODE-REFUSED", line);
 }
 
 /* Out of the list, its target told; the last thing that knows the cluster. */
@@ -506,28 +541,6 @@ static void link_end(struct hti_link *link, ht_err err, const char *text)
     hti_link_unref(link);
 }
 
-/* We accepted a connection of our own making and refused it.  Its other end,
- * which sees no more than an end, is told what that means. */
-static void tell_other_end(struct hti_link *link)
-{
-    uint64_t id = hti_session_peer(link->session)->connection_id;
-    struct hti_cluster *c = link->cluster;
-    struct hti_link *other;
-
-    pthread_mutex_lock(&c->lock);
-    TAILQ_FOREACH (other, &c->links, entry) {
-        if (other->initiated && other->connection_id == id) {
-            hti_link_ref(other);
-            break;
-        }
-    }
-    pthread_mutex_unlock(&c->lock);
-    if (other != NULL) {
-        hti_link_close(other, HT_ESELF);
-        hti_link_unref(other);
-    }
-}
-
 void hti_link_closed(struct hti_link *link, ht_err why, const char *text)
 {
     char words[256];
@@ -551,8 +564,5 @@ void hti_link_closed(struct hti_link *link, ht_err why, const char *text)
              text[0] != '\0' ? text : ht_strerror(why));
     hti_link_detach(link, why, words);
     pthread_mutex_unlock(&link->lock);
-    if (why == HT_ESELF && !link->initiated) {
-        tell_other_end(link);
-    }
     link_end(link, why, words);
 }

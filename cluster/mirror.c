@@ -18,7 +18,7 @@
 #include "cluster/internal.h"
 
 /* A control frame is cut off after about this many bytes of names. */
-#define BATCH_BYTES (256 * 1024)
+#define BATCH_BYTES ((size_t)256 * 1024)
 
 /* ---- out: changes -------------------------------------------------------- */
 

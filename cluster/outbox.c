@@ -189,6 +189,13 @@ bool hti_outbox_is_writable(struct hti_outbox *outbox)
     return (state & BYTES_MASK) <= outbox->bytes_max / 2;
 }
 
+bool hti_outbox_has_batch(struct hti_outbox *outbox, size_t len)
+{
+    uint64_t state = atomic_load_explicit(&outbox->state, memory_order_relaxed);
+
+    return (state & BYTES_MASK) % HTI_OUTBOX_BATCH_BYTES < len;
+}
+
 void hti_outbox_stats(struct hti_outbox *outbox, struct hti_outbox_stats *ret)
 {
     uint64_t state = atomic_load_explicit(&outbox->state, memory_order_relaxed);

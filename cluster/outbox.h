@@ -14,7 +14,9 @@
 
 #include "proto/envelope.h"
 
-#define HTI_FRAGMENT_BYTES (64 * 1024)
+#define HTI_FRAGMENT_BYTES ((size_t)64 * 1024)
+/* A few writes' worth, and small beside a processor's cache. */
+#define HTI_OUTBOX_BATCH_BYTES ((size_t)128 * 1024)
 /* Large frames in progress at once; lanes that are equal modulo this share. */
 #define HTI_OUTBOX_LANES 16
 
@@ -69,6 +71,9 @@ struct hti_outbox_stats {
     uint64_t refused;
 };
 void hti_outbox_stats(struct hti_outbox *outbox, struct hti_outbox_stats *ret);
+/* Whether what is queued has just grown, by a push of len bytes, over a
+ * multiple of HTI_OUTBOX_BATCH_BYTES: time to write.  Any thread. */
+bool hti_outbox_has_batch(struct hti_outbox *outbox, size_t len);
 /* Whether a sender that was refused may go on: at most half full. */
 bool hti_outbox_is_writable(struct hti_outbox *outbox);
 

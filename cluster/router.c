@@ -26,14 +26,19 @@ uint32_t hti_lane(uint64_t from, uint64_t to)
 static ht_err
 push(const struct hti_route *route, struct hti_frame *frame, bool urgent)
 {
+    size_t len;
     ht_err err;
 
     if (frame == NULL) {
         return HT_ENOMEM;
     }
-    err = frame->len - HTI_FRAME_HEAD > route->payload_max
+    len = frame->len;
+    err = len - HTI_FRAME_HEAD > route->payload_max
               ? HT_ETOOBIG
               : hti_outbox_push(route->outbox, &frame, urgent);
+    if (err == HT_OK && hti_outbox_has_batch(route->outbox, len)) {
+        hti_sched_press();
+    }
     hti_frame_free(frame);
     return err;
 }

@@ -113,7 +113,7 @@ void hti_topology_answer(struct hti_link *link)
     if (entries == NULL) {
         return; /* as ractor: no answer */
     }
-    names = calloc(count + 1, sizeof(*names));
+    names = malloc((count + 1) * sizeof(Hardtack__Wire__NameMessage *));
     if (names != NULL) {
         for (size_t i = 0; i < count; i++) {
             put_name(&entries[i].m, &entries[i].flags, entries[i].name,

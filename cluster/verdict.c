@@ -137,7 +137,7 @@ ht_err hti_verdict_check_peer(void *arg, const struct hti_hello *hello)
         return HT_EDENIED;
     }
     if (link->mode == HTI_MODE_TLS && link->io->cert_matches != NULL &&
-        !link->io->cert_matches(link->io_arg, hello->name)) {
+        !link->io->cert_matches(link->io_arg, hello->name, hello->hardtack)) {
         err = HT_EAUTH;
     }
     return err;
@@ -235,8 +235,8 @@ static ht_err take_slot(struct hti_cluster *c,
 
 static uint64_t payload_limit(const struct hti_hello *hello, bool *ret_pieces)
 {
-    uint64_t frame_max =
-        hello->frame_max != 0 ? hello->frame_max : HTI_FRAME_BYTES_MAX;
+    const uint32_t usual = HTI_FRAME_BYTES_MAX;
+    uint64_t frame_max = hello->frame_max != 0 ? hello->frame_max : usual;
 
     *ret_pieces = hello->hardtack &&
                   (hello->capabilities & HTI_CAP_FRAGMENTS) != 0 &&

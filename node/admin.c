@@ -44,7 +44,7 @@ struct connect_result {
 /* Outlives the actor: each connect under way holds a reference. */
 struct connects {
     pthread_mutex_t lock; /* protects done */
-    SLIST_HEAD(, connect_result) done;
+    SLIST_HEAD(connect_results, connect_result) done;
     _Atomic unsigned refs;
     _Atomic unsigned under_way;
     ht_node *node;
@@ -54,7 +54,7 @@ struct connects {
 struct admin {
     ht_node *node;
     uint64_t started_ns;
-    LIST_HEAD(, relay) relays;
+    LIST_HEAD(relays, relay) relays;
     size_t relays_count;
     struct connects *connects;
 };
@@ -130,7 +130,7 @@ on_nodes(struct admin *admin, ht_actor *self, ht_call call, const void *in)
         return;
     }
     answer(self, call, &out->base);
-    hardtack__admin__nodes_reply__free_unpacked(out, NULL);
+    hti_admin_message_free(out);
 }
 
 static void
@@ -143,7 +143,7 @@ on_groups(struct admin *admin, ht_actor *self, ht_call call, const void *in)
         return;
     }
     answer(self, call, &out->base);
-    hardtack__admin__groups_reply__free_unpacked(out, NULL);
+    hti_admin_message_free(out);
 }
 
 static void
@@ -156,7 +156,7 @@ on_actors(struct admin *admin, ht_actor *self, ht_call call, const void *in)
         return;
     }
     answer(self, call, &out->base);
-    hardtack__admin__actors_reply__free_unpacked(out, NULL);
+    hti_admin_message_free(out);
 }
 
 /* ---- targets ------------------------------------------------------------- */
@@ -399,7 +399,7 @@ static void describe_answer(struct admin *admin,
     } else {
         answer(self, call, &out->base);
     }
-    hardtack__admin__description__free_unpacked(out, NULL);
+    hti_admin_message_free(out);
 }
 
 /* What the other node's administration answered goes back as it came. */
@@ -710,12 +710,14 @@ static ht_err admin_handle(ht_actor *self, const ht_msg *msg, ht_call call)
 static void admin_free(struct admin *admin)
 {
     struct relay *relay;
+    struct relay *next;
 
     if (admin == NULL) {
         return;
     }
-    while ((relay = LIST_FIRST(&admin->relays)) != NULL) {
-        relay_free(relay);
+    for (relay = LIST_FIRST(&admin->relays); relay != NULL; relay = next) {
+        next = LIST_NEXT(relay, link);
+        free(relay);
     }
     if (admin->connects != NULL) {
         connects_unref(admin->connects);

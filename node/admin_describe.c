@@ -12,6 +12,11 @@ struct types {
     size_t enums_count;
 };
 
+void hti_admin_message_free(void *message)
+{
+    protobuf_c_message_free_unpacked(message, NULL);
+}
+
 char *hti_admin_string(const char *s)
 {
     if (s == NULL || s[0] == '\0') {

@@ -17,10 +17,13 @@
 
 /* Fill an initialised description with the service's methods and every message
  * and enum they reach.  What is filled in is malloc'd; free the message with
- * hardtack__admin__description__free_unpacked(), also after an error.
+ * hti_admin_message_free(), also after an error.
  * HT_ENOMEM, HT_ETOOBIG. */
 HT_MUSTUSE ht_err hti_admin_describe(const ProtobufCServiceDescriptor *service,
                                      Hardtack__Admin__Description *description);
+
+/* Free a message that was built piece by piece, with malloc; NULL is fine. */
+void hti_admin_message_free(void *message);
 
 /* strdup() that keeps protobuf-c's shared empty string for "". NULL: memory. */
 char *hti_admin_string(const char *s);

@@ -117,7 +117,7 @@ void hti_admin_count_nodes(ht_node *node,
 
 static void free_node(void *item)
 {
-    hardtack__admin__node__free_unpacked(item, NULL);
+    hti_admin_message_free(item);
 }
 
 static void collect_node(const ht_peer_info *info, void *arg)
@@ -288,7 +288,7 @@ static Hardtack__Admin__Group *format_group(ht_node *node,
     }
     return group;
 fail:
-    hardtack__admin__group__free_unpacked(group, NULL);
+    hti_admin_message_free(group);
     return NULL;
 }
 
@@ -324,7 +324,7 @@ hti_admin_groups(ht_node *node, const Hardtack__Admin__GroupsRequest *request)
     return out;
 fail:
     list_free(list, free_group_row);
-    hardtack__admin__groups_reply__free_unpacked(out, NULL);
+    hti_admin_message_free(out);
     return NULL;
 }
 
@@ -381,7 +381,7 @@ static Hardtack__Admin__Actor *format_actor(ht_node *node,
     actor->handled = row->info.handled;
     actor->dropped = row->info.dropped;
     if (actor->ref == NULL || actor->name == NULL) {
-        hardtack__admin__actor__free_unpacked(actor, NULL);
+        hti_admin_message_free(actor);
         return NULL;
     }
     return actor;
@@ -433,6 +433,6 @@ hti_admin_actors(ht_node *node, const Hardtack__Admin__PageRequest *request)
     return out;
 fail:
     list_free(&list, free);
-    hardtack__admin__actors_reply__free_unpacked(out, NULL);
+    hti_admin_message_free(out);
     return NULL;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/config.h"
+#include "node/config_internal.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,25 +10,15 @@
 #include "actor/runtime.h"
 #include "base/utf8.h"
 
-#define LISTENERS_MAX 64
-#define SEEDS_MAX     4096
-#define TIMES_MS_MAX  (24u * 3600 * 1000)
+#define TIMES_MS_MAX (24u * 3600 * 1000)
 
 struct hti_settings_string {
     STAILQ_ENTRY(hti_settings_string) link;
     char text[];
 };
 
-/* Where words about a mistake go. */
-struct why {
-    char *buf;
-    size_t len;
-};
-
-static ht_err say(const struct why *why, ht_err err, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static ht_err say(const struct why *why, ht_err err, const char *format, ...)
+ht_err
+hti_why_say(const struct hti_why *why, ht_err err, const char *format, ...)
 {
     va_list args;
 
@@ -40,10 +28,9 @@ static ht_err say(const struct why *why, ht_err err, const char *format, ...)
     return err;
 }
 
-/* ---- strings ----------------------------------------------------------------
- */
+/* ---- strings ------------------------------------------------------------ */
 
-static ht_err own(struct hti_settings *s, const char **text)
+ht_err hti_settings_own(struct hti_settings *s, const char **text)
 {
     struct hti_settings_string *copy;
     size_t len;
@@ -72,7 +59,7 @@ static ht_err own_strings(struct hti_settings *s)
     };
 
     for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
-        ht_err err = own(s, strings[i]);
+        ht_err err = hti_settings_own(s, strings[i]);
 
         if (err != HT_OK) {
             return err;
@@ -100,21 +87,20 @@ void hti_settings_free(struct hti_settings *settings)
     free(settings);
 }
 
-/* ---- checks
- * ------------------------------------------------------------------ */
+/* ---- checks ------------------------------------------------------------- */
 
 /* Older programs pass a shorter struct; newer ones a longer, whose fields we do
  * not know and which must therefore say nothing. */
 static ht_err copy_struct(struct hti_settings *s,
                           const ht_config *config,
-                          const struct why *why)
+                          const struct hti_why *why)
 {
     size_t size = config->size == 0 ? sizeof(*config) : config->size;
     const unsigned char *bytes = (const unsigned char *)config;
 
     for (size_t i = sizeof(*config); i < size; i++) {
         if (bytes[i] != 0) {
-            return say(why, HT_EINVAL, "config is of a newer library");
+            return hti_why_say(why, HT_EINVAL, "config is of a newer library");
         }
     }
     memcpy(&s->c, config, size < sizeof(s->c) ? size : sizeof(s->c));
@@ -132,16 +118,17 @@ static bool is_name(const char *text)
     return text[0] != '\0' && hti_utf8_valid(text, strlen(text));
 }
 
-static ht_err check_name(struct hti_settings *s, const struct why *why)
+static ht_err check_name(struct hti_settings *s, const struct hti_why *why)
 {
     char host[HTI_NAME_BYTES_MAX + 1];
 
     if (s->c.name == NULL) {
-        return say(why, HT_ECONFIG, "name is missing");
+        return hti_why_say(why, HT_ECONFIG, "name is missing");
     }
     if (!is_name(s->c.name)) {
-        return say(why, HT_ECONFIG,
-                   "name must be UTF-8 without spaces, '@', '<' and '>'");
+        return hti_why_say(
+            why, HT_ECONFIG,
+            "name must be UTF-8 without spaces, '@', '<' and '>'");
     }
     if (s->c.hostname == NULL) {
         if (gethostname(host, sizeof(host)) < 0 || host[0] == '\0') {
@@ -149,17 +136,19 @@ static ht_err check_name(struct hti_settings *s, const struct why *why)
         }
         host[sizeof(host) - 1] = '\0';
         s->c.hostname = host;
-        if (own(s, &s->c.hostname) != HT_OK) {
+        if (hti_settings_own(s, &s->c.hostname) != HT_OK) {
             return HT_ENOMEM;
         }
     }
     if (!is_name(s->c.hostname)) {
-        return say(why, HT_ECONFIG,
-                   "hostname must be UTF-8 without spaces, '@', '<' and '>'");
+        return hti_why_say(
+            why, HT_ECONFIG,
+            "hostname must be UTF-8 without spaces, '@', '<' and '>'");
     }
     if (strlen(s->c.name) + 1 + strlen(s->c.hostname) > HTI_NAME_BYTES_MAX) {
-        return say(why, HT_ECONFIG, "name@hostname is longer than %d bytes",
-                   HTI_NAME_BYTES_MAX);
+        return hti_why_say(why, HT_ECONFIG,
+                           "name@hostname is longer than %d bytes",
+                           HTI_NAME_BYTES_MAX);
     }
     if (asprintf(&s->full_name, "%s@%s", s->c.name, s->c.hostname) < 0) {
         s->full_name = NULL;
@@ -168,7 +157,7 @@ static ht_err check_name(struct hti_settings *s, const struct why *why)
     return HT_OK;
 }
 
-static ht_err check_ranges(struct hti_settings *s, const struct why *why)
+static ht_err check_ranges(struct hti_settings *s, const struct hti_why *why)
 {
     const struct {
         const char *name;
@@ -204,23 +193,26 @@ static ht_err check_ranges(struct hti_settings *s, const struct why *why)
         }
         if (*numbers[i].value < numbers[i].min ||
             *numbers[i].value > numbers[i].max) {
-            return say(why, HT_ECONFIG, "%s is %u; it must be from %u to %u",
-                       numbers[i].name, *numbers[i].value, numbers[i].min,
-                       numbers[i].max);
+            return hti_why_say(why, HT_ECONFIG,
+                               "%s is %u; it must be from %u to %u",
+                               numbers[i].name, *numbers[i].value,
+                               numbers[i].min, numbers[i].max);
         }
     }
     if (s->c.redial_min_ms > s->c.redial_max_ms) {
-        return say(why, HT_ECONFIG, "redial_min_ms is above redial_max_ms");
+        return hti_why_say(why, HT_ECONFIG,
+                           "redial_min_ms is above redial_max_ms");
     }
     if (s->c.heartbeat_ms >= s->c.silence_ms) {
-        return say(why, HT_ECONFIG,
-                   "heartbeat_ms must be below silence_ms, or live peers are "
-                   "taken for dead");
+        return hti_why_say(
+            why, HT_ECONFIG,
+            "heartbeat_ms must be below silence_ms, or live peers are "
+            "taken for dead");
     }
     return HT_OK;
 }
 
-static ht_err check_threads(struct hti_settings *s, const struct why *why)
+static ht_err check_threads(struct hti_settings *s, const struct hti_why *why)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -232,8 +224,9 @@ static ht_err check_threads(struct hti_settings *s, const struct why *why)
         }
     }
     if (s->scheds > HTI_SCHEDS_MAX) {
-        return say(why, HT_ECONFIG, "threads is %u; it must be at most %d",
-                   s->scheds, HTI_SCHEDS_MAX);
+        return hti_why_say(why, HT_ECONFIG,
+                           "threads is %u; it must be at most %d", s->scheds,
+                           HTI_SCHEDS_MAX);
     }
     if (s->c.single_threaded) {
         s->scheds = 1;
@@ -242,30 +235,31 @@ static ht_err check_threads(struct hti_settings *s, const struct why *why)
         s->c.pool_threads = 4;
     }
     if (s->c.pool_threads > 256) {
-        return say(why, HT_ECONFIG, "pool_threads must be at most 256");
+        return hti_why_say(why, HT_ECONFIG, "pool_threads must be at most 256");
     }
     if (s->c.spin_us == 0) {
         s->c.spin_us = 50;
     } else if (s->c.spin_us == HT_INFINITE) {
         s->c.spin_us = 0;
     } else if (s->c.spin_us > 1000000) {
-        return say(why, HT_ECONFIG, "spin_us must be at most 1000000");
+        return hti_why_say(why, HT_ECONFIG, "spin_us must be at most 1000000");
     }
     return HT_OK;
 }
 
-static bool encryption_ok(ht_encryption e)
+bool hti_encryption_ok(ht_encryption e)
 {
     return (int)e >= HT_ENCRYPT_DEFAULT && (int)e <= HT_ENCRYPT_NONE;
 }
 
-static ht_err check_enums(struct hti_settings *s, const struct why *why)
+static ht_err check_enums(struct hti_settings *s, const struct hti_why *why)
 {
-    if (!encryption_ok(s->c.encryption)) {
-        return say(why, HT_ECONFIG, "encryption is not one of its values");
+    if (!hti_encryption_ok(s->c.encryption)) {
+        return hti_why_say(why, HT_ECONFIG,
+                           "encryption is not one of its values");
     }
     if ((int)s->c.peers < HT_PEERS_DEFAULT || (int)s->c.peers > HT_PEERS_ANY) {
-        return say(why, HT_ECONFIG, "peers is not one of its values");
+        return hti_why_say(why, HT_ECONFIG, "peers is not one of its values");
     }
     if (s->c.encryption == HT_ENCRYPT_DEFAULT) {
         s->c.encryption = HT_ENCRYPT_COOKIE;
@@ -276,14 +270,15 @@ static ht_err check_enums(struct hti_settings *s, const struct why *why)
     return HT_OK;
 }
 
-static ht_err check_tls(const struct hti_settings *s, const struct why *why)
+static ht_err check_tls(const struct hti_settings *s, const struct hti_why *why)
 {
     int given = (s->c.tls_cert_file != NULL) + (s->c.tls_key_file != NULL) +
                 (s->c.tls_ca_file != NULL);
 
     if (given != 0 && given != 3) {
-        return say(why, HT_ECONFIG,
-                   "tls_cert_file, tls_key_file and tls_ca_file go together");
+        return hti_why_say(
+            why, HT_ECONFIG,
+            "tls_cert_file, tls_key_file and tls_ca_file go together");
     }
     return HT_OK;
 }
@@ -293,213 +288,35 @@ unsigned hti_settings_encryption_bits(const struct hti_settings *settings)
     return HT_ENCRYPT_BIT(settings->c.encryption);
 }
 
-/* ---- listeners
- * ----------------------------------------------------------------- */
+/* ---- cookies ------------------------------------------------------------ */
 
-static bool is_ip(const char *text)
-{
-    struct in6_addr in6;
-    struct in_addr in4;
-
-    return inet_pton(AF_INET, text, &in4) == 1 ||
-           inet_pton(AF_INET6, text, &in6) == 1;
-}
-
-static ht_err listen_address(struct hti_settings *s,
-                             const ht_listener_config *from,
-                             struct hti_listen_config *to,
-                             const struct why *why)
-{
-    struct sockaddr_un path;
-    const char *wrong;
-    size_t prefix = sizeof(HTI_UNIX_PREFIX) - 1;
-
-    to->address = from->address;
-    if (own(s, &to->address) != HT_OK) {
-        return HT_ENOMEM;
-    }
-    if (to->address != NULL &&
-        strncmp(to->address, HTI_UNIX_PREFIX, prefix) == 0) {
-        to->is_unix = true;
-        to->address += prefix;
-        if (hti_address_unix(to->address, &path, &wrong) != HT_OK) {
-            return say(why, HT_ECONFIG, "listener %s: %s", from->address,
-                       wrong);
-        }
-        return HT_OK;
-    }
-    if (to->address != NULL && !is_ip(to->address)) {
-        return say(why, HT_ECONFIG,
-                   "listener %s: expected an IP address or unix:/path",
-                   from->address);
-    }
-    if (from->admin) {
-        return say(why, HT_ECONFIG, "admin is for unix: listeners only");
-    }
-    if (from->port != HT_PORT_ANY && (from->port < 1 || from->port > 65535)) {
-        return say(why, HT_ECONFIG, "port %d of a listener is not 1 to 65535",
-                   from->port);
-    }
-    to->port = from->port == HT_PORT_ANY ? 0 : from->port;
-    return HT_OK;
-}
-
-static ht_err add_listener(struct hti_settings *s,
-                           const ht_listener_config *from,
-                           const struct why *why)
-{
-    const unsigned all = HT_ENCRYPT_BIT(HT_ENCRYPT_COOKIE) |
-                         HT_ENCRYPT_BIT(HT_ENCRYPT_TLS) |
-                         HT_ENCRYPT_BIT(HT_ENCRYPT_NONE);
-    struct hti_listen_config *to = &s->listens[s->listens_count];
-    ht_err err = listen_address(s, from, to, why);
-
-    if (err != HT_OK) {
-        return err;
-    }
-    if (from->encryption & ~all) {
-        return say(why, HT_ECONFIG,
-                   "encryption of a listener has an unknown bit");
-    }
-    if ((int)from->peers < HT_PEERS_DEFAULT ||
-        (int)from->peers > HT_PEERS_ANY ||
-        (int)from->client_cert < HT_CLIENT_CERT_DEFAULT ||
-        (int)from->client_cert > HT_CLIENT_CERT_OPTIONAL) {
-        return say(why, HT_ECONFIG, "a listener has an unknown policy");
-    }
-    if (from->unix_mode & ~0777u) {
-        return say(why, HT_ECONFIG, "unix_mode is more than 0777");
-    }
-    to->encryption = from->encryption;
-    /* A socket for administration takes nobody else unless told so. */
-    if (to->encryption == 0 && !from->admin) {
-        to->encryption = hti_settings_encryption_bits(s);
-    }
-    if ((to->encryption & HT_ENCRYPT_BIT(HT_ENCRYPT_TLS)) &&
-        s->c.tls_cert_file == NULL) {
-        return say(why, HT_ECONFIG,
-                   "a listener speaks tls, and tls_cert_file is not set");
-    }
-    to->any_peer =
-        (from->peers == HT_PEERS_DEFAULT ? s->c.peers : from->peers) ==
-        HT_PEERS_ANY;
-    to->cert_optional = from->client_cert == HT_CLIENT_CERT_OPTIONAL;
-    to->unix_mode = from->unix_mode == 0 ? 0600 : from->unix_mode;
-    to->admin = from->admin;
-    if (to->encryption != 0) {
-        s->needs_cookie = true;
-    }
-    s->listens_count++;
-    return HT_OK;
-}
-
-static ht_err add_listeners(struct hti_settings *s, const struct why *why)
-{
-    ht_listener_config all = {.port = s->c.port};
-    ht_err err = HT_OK;
-
-    if (s->c.listeners_count > LISTENERS_MAX) {
-        return say(why, HT_ECONFIG, "more than %d listeners", LISTENERS_MAX);
-    }
-    s->listens = calloc(s->c.listeners_count + 1, sizeof(*s->listens));
-    if (s->listens == NULL) {
-        return HT_ENOMEM;
-    }
-    if (s->c.port != 0) {
-        err = add_listener(s, &all, why);
-    }
-    for (size_t i = 0; i < s->c.listeners_count && err == HT_OK; i++) {
-        err = add_listener(s, &s->c.listeners[i], why);
-    }
-    return err;
-}
-
-/* ---- seeds
- * --------------------------------------------------------------------- */
-
-static ht_err add_peer(struct hti_settings *s,
-                       const ht_peer_config *from,
-                       const struct why *why)
-{
-    ht_peer_config *to = &s->peers[s->peers_count];
-    struct hti_address address;
-    const char *wrong;
-
-    *to = *from;
-    if (to->address == NULL) {
-        return say(why, HT_ECONFIG, "a peer has no address");
-    }
-    if (hti_address_parse(to->address, &address, &wrong) != HT_OK) {
-        return say(why, HT_ECONFIG, "peer %s: %s", to->address, wrong);
-    }
-    if (!encryption_ok(to->encryption) || (int)to->peers < HT_PEERS_DEFAULT ||
-        (int)to->peers > HT_PEERS_ANY) {
-        return say(why, HT_ECONFIG, "peer %s: unknown policy", to->address);
-    }
-    if (to->encryption == HT_ENCRYPT_DEFAULT) {
-        to->encryption = s->c.encryption;
-    }
-    if (to->peers == HT_PEERS_DEFAULT) {
-        to->peers = s->c.peers;
-    }
-    if (to->encryption == HT_ENCRYPT_TLS && s->c.tls_cert_file == NULL) {
-        return say(why, HT_ECONFIG,
-                   "peer %s is dialled with tls, and tls_cert_file is not set",
-                   to->address);
-    }
-    s->needs_cookie = true;
-    s->peers_count++;
-    if (own(s, &to->address) != HT_OK || own(s, &to->name) != HT_OK ||
-        own(s, &to->server_name) != HT_OK) {
-        return HT_ENOMEM;
-    }
-    return HT_OK;
-}
-
-static ht_err add_peers(struct hti_settings *s, const struct why *why)
-{
-    ht_err err = HT_OK;
-
-    if (s->c.peers_list_count > SEEDS_MAX) {
-        return say(why, HT_ECONFIG, "more than %d peers", SEEDS_MAX);
-    }
-    s->peers = calloc(s->c.peers_list_count + 1, sizeof(*s->peers));
-    if (s->peers == NULL) {
-        return HT_ENOMEM;
-    }
-    for (size_t i = 0; i < s->c.peers_list_count && err == HT_OK; i++) {
-        err = add_peer(s, &s->c.peers_list[i], why);
-    }
-    return err;
-}
-
-/* ---- cookies
- * --------------------------------------------------------------------- */
-
-static ht_err check_cookies(const struct hti_settings *s, const struct why *why)
+static ht_err check_cookies(const struct hti_settings *s,
+                            const struct hti_why *why)
 {
     int given = (s->c.cookie != NULL) + (s->c.cookie_file != NULL) +
                 (s->c.cookie_env != NULL);
 
     if (given > 1) {
-        return say(why, HT_ECONFIG,
-                   "only one of cookie, cookie_file and cookie_env may be set");
+        return hti_why_say(
+            why, HT_ECONFIG,
+            "only one of cookie, cookie_file and cookie_env may be set");
     }
     if (s->c.ractor_cookie != NULL && s->c.ractor_cookie_file != NULL) {
-        return say(why, HT_ECONFIG,
-                   "only one of ractor_cookie and ractor_cookie_file may be "
-                   "set");
+        return hti_why_say(
+            why, HT_ECONFIG,
+            "only one of ractor_cookie and ractor_cookie_file may be "
+            "set");
     }
     if (given == 0 && s->c.ractor_cookie == NULL &&
         s->c.ractor_cookie_file == NULL && s->needs_cookie) {
-        return say(why, HT_ECONFIG,
-                   "no cookie: set cookie_file, cookie_env or cookie");
+        return hti_why_say(why, HT_ECONFIG,
+                           "no cookie: set cookie_file, cookie_env or cookie");
     }
     return HT_OK;
 }
 
 /* Into guarded memory; our copy of the struct forgets where they were. */
-static ht_err take_cookies(struct hti_settings *s, const struct why *why)
+static ht_err take_cookies(struct hti_settings *s, const struct hti_why *why)
 {
     ht_err err = HT_OK;
 
@@ -520,7 +337,7 @@ static ht_err take_cookies(struct hti_settings *s, const struct why *why)
 static ht_err load_cookies(const struct hti_settings *s,
                            struct hti_cookies *read,
                            const struct hti_cookies **ret_cookies,
-                           const struct why *why)
+                           const struct hti_why *why)
 {
     const char *text;
 
@@ -534,9 +351,9 @@ static ht_err load_cookies(const struct hti_settings *s,
     }
     text = getenv(s->c.cookie_env);
     if (text == NULL) {
-        return say(why, HT_ECONFIG,
-                   "the cookie's environment variable %s is not set",
-                   s->c.cookie_env);
+        return hti_why_say(why, HT_ECONFIG,
+                           "the cookie's environment variable %s is not set",
+                           s->c.cookie_env);
     }
     return hti_cookies_of(text, s->c.cookie_env, read, why->buf, why->len);
 }
@@ -544,7 +361,7 @@ static ht_err load_cookies(const struct hti_settings *s,
 static ht_err load_ractor(const struct hti_settings *s,
                           struct hti_cookies *read,
                           const struct hti_cookies **ret_cookies,
-                          const struct why *why)
+                          const struct hti_why *why)
 {
     *ret_cookies = read;
     if (s->c.ractor_cookie_file != NULL) {
@@ -560,7 +377,7 @@ ht_err hti_settings_keys(const struct hti_settings *settings,
                          char *why_buf,
                          size_t why_len)
 {
-    const struct why why = {why_buf, why_len};
+    const struct hti_why why = {why_buf, why_len};
     struct hti_cookies read = {0}, ractor_read = {0};
     const struct hti_cookies *cookies, *ractor;
     ht_err err = load_cookies(settings, &read, &cookies, &why);
@@ -578,7 +395,7 @@ ht_err hti_settings_keys(const struct hti_settings *settings,
                                                    : HTI_KDF_INTERACTIVE,
                               ret_keys);
         if (err != HT_OK) {
-            err = say(&why, err, "deriving keys: %s", ht_strerror(err));
+            err = hti_why_say(&why, err, "deriving keys: %s", ht_strerror(err));
         }
     }
     hti_cookies_fini(&read);
@@ -586,19 +403,22 @@ ht_err hti_settings_keys(const struct hti_settings *settings,
     return err;
 }
 
-/* ---- all
- * ------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------- */
 
 ht_err hti_settings_new(const ht_config *config,
                         struct hti_settings **ret_settings,
                         char *why_buf,
                         size_t why_len)
 {
-    ht_err (*const checks[])(struct hti_settings *, const struct why *) = {
-        check_name,    check_enums,   check_ranges,
-        check_threads, add_listeners, add_peers,
+    ht_err (*const checks[])(struct hti_settings *, const struct hti_why *) = {
+        check_name,
+        check_enums,
+        check_ranges,
+        check_threads,
+        hti_settings_add_listeners,
+        hti_settings_add_peers,
     };
-    const struct why why = {why_buf, why_len};
+    const struct hti_why why = {why_buf, why_len};
     struct hti_settings *s = calloc(1, sizeof(*s));
     ht_err err;
 

@@ -10,16 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define REFUSE_READS_MAX 4
-
 #define CONN_OF(ptr, member)                                                   \
     ((struct hti_conn *)(void *)((char *)(ptr)-offsetof(struct hti_conn,       \
                                                         member)))
 
 static void on_ready(struct hti_io *io, int events);
 
-/* ---- asked by other threads ------------------------------------------------
- */
+/* ---- asked by other threads --------------------------------------------- */
 
 static void ask(struct hti_conn *conn, unsigned what)
 {
@@ -33,12 +30,16 @@ static void link_wake(void *arg)
 {
     struct hti_conn *conn = arg;
 
-    atomic_fetch_add_explicit(&conn->server->unsent, 1, memory_order_relaxed);
     if (hti_loop_is_current(conn->loop)) {
+        if (conn->state == HTI_CONN_CLOSED) {
+            return; /* from inside hti_link_closed() */
+        }
+        atomic_fetch_add(&conn->server->unsent, 1);
         conn->awake = true;
         hti_loop_defer(conn->loop, &conn->work);
         return;
     }
+    atomic_fetch_add(&conn->server->unsent, 1);
     ask(conn, HTI_CONN_WAKE);
 }
 
@@ -49,6 +50,9 @@ static void link_close(void *arg, ht_err why)
 
     atomic_compare_exchange_strong(&conn->close_why, &none, (int)why);
     if (hti_loop_is_current(conn->loop)) {
+        if (conn->state == HTI_CONN_CLOSED) {
+            return;
+        }
         conn->close_asked = true;
         hti_loop_defer(conn->loop, &conn->work);
         return;
@@ -56,11 +60,22 @@ static void link_close(void *arg, ht_err why)
     ask(conn, HTI_CONN_CLOSE);
 }
 
-static bool link_cert_matches(void *arg, const char *name)
+static bool link_cert_matches(void *arg, const char *name, bool hardtack)
 {
     struct hti_conn *conn = arg;
+    char quoted[2 * HTI_NAME_BYTES_MAX];
 
-    return conn->tls != NULL && hti_tls_cert_matches(conn->tls, name);
+    if (conn->tls != NULL && hti_tls_cert_matches(conn->tls, name, hardtack)) {
+        return true;
+    }
+    /* The session can only tell that the peer is not trusted. */
+    hti_server_log_limited(
+        conn->server, &conn->server->log_handshake, HT_LOG_WARN, "HT-CERT-NAME",
+        "peer=%s name=%s text=\"%s\"", conn->address,
+        hti_quote(quoted, sizeof(quoted), name, strlen(name)),
+        hardtack ? "peer's certificate does not hold URI:hardtack: and its name"
+                 : "peer's certificate is for another host");
+    return false;
 }
 
 static const struct hti_link_io link_io = {
@@ -79,8 +94,7 @@ struct hti_conn *hti_conn_next(struct hti_conn *conn)
     return TAILQ_NEXT(conn, entry);
 }
 
-/* ---- closing
- * ----------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------ */
 
 static void conn_free(struct hti_conn *conn)
 {
@@ -125,25 +139,11 @@ static void forget_link(struct hti_conn *conn, ht_err why, const char *text)
     hti_link_closed(link, why, text);
 }
 
-void hti_conn_close(struct hti_conn *conn, ht_err why, const char *text)
+/* Stop being part of the loop, and give back what is the link's. */
+static void withdraw(struct hti_conn *conn)
 {
-    if (conn->state == HTI_CONN_CLOSED) {
-        return;
-    }
-    /* Last words of a handshake, and goodbye: what the socket takes at once. */
-    if (conn->link != NULL && why != HT_ENOCONN) {
-        while (hti_conn_flush(conn) == HTI_FLUSH_MORE) {
-        }
-    }
-    if (conn->tls != NULL && conn->link != NULL) {
-        hti_tls_bye(conn->tls);
-        (void)hti_conn_send_cipher(conn);
-    }
-    conn->loop->cipher.len = 0;
     conn->state = HTI_CONN_CLOSED;
     hti_io_fini(&conn->io);
-    close(conn->fd);
-    conn->fd = -1;
     hti_timer_detach(&conn->loop->timers, &conn->timer);
     hti_loop_undefer(conn->loop, &conn->work);
     hti_pending_remove(&conn->server->pending, &conn->pending);
@@ -158,23 +158,52 @@ void hti_conn_close(struct hti_conn *conn, ht_err why, const char *text)
         conn->has_slice = false;
     }
     hti_conn_write_fini(conn);
+}
 
+static void report(struct hti_conn *conn, ht_err why, const char *text)
+{
     if (conn->link != NULL) {
         forget_link(conn, why, text);
     } else if (conn->reported) {
-        /* nothing more to say */
+        return;
     } else if (conn->initiator) {
         hti_cluster_dial_failed(conn->server->cluster, conn->dial_id, why,
                                 text);
     } else {
         report_acceptor(conn, why, text);
     }
+}
+
+void hti_conn_close(struct hti_conn *conn, ht_err why, const char *text)
+{
+    bool linked = conn->link != NULL;
+    bool whole;
+
+    if (conn->state == HTI_CONN_CLOSED) {
+        return;
+    }
+    /* Last words of a handshake: what the socket takes at once. */
+    if (linked && why != HT_ENOCONN) {
+        while (hti_conn_flush(conn) == HTI_FLUSH_MORE) {
+        }
+    }
+    conn->loop->cipher.len = 0;
+    whole = !hti_conn_has_left(conn);
+    withdraw(conn);
+    /* Before the peer can see the end: where both ends are of this node, the
+     * one that knows why must be the first to tell. */
+    report(conn, why, text);
+    if (conn->tls != NULL && linked && whole) {
+        hti_tls_bye(conn->tls);
+        (void)hti_conn_send_cipher(conn);
+    }
+    close(conn->fd);
+    conn->fd = -1;
     /* From here on nobody asks anything; what was asked before comes first. */
     ask(conn, HTI_CONN_FREE);
 }
 
-/* ---- the link
- * ------------------------------------------------------------------ */
+/* ---- the link ----------------------------------------------------------- */
 
 static void tick(struct hti_conn *conn)
 {
@@ -206,7 +235,7 @@ void hti_conn_opened(struct hti_conn *conn)
     tick(conn);
 }
 
-static void make_link(struct hti_conn *conn, enum hti_session_mode mode)
+void hti_conn_make_link(struct hti_conn *conn, enum hti_session_mode mode)
 {
     bool tls = conn->tls != NULL;
     const struct hti_link_params params = {
@@ -235,178 +264,7 @@ static void make_link(struct hti_conn *conn, enum hti_session_mode mode)
     tick(conn);
 }
 
-/* ---- TLS handshake
- * ---------------------------------------------------------------- */
-
-static void step_tls(struct hti_conn *conn)
-{
-    int rc = hti_tls_handshake(conn->tls);
-    enum hti_flush flushed = hti_conn_send_cipher(conn);
-
-    if (rc < 0) {
-        hti_conn_close(conn, (ht_err)rc, hti_tls_why(conn->tls));
-        return;
-    }
-    if (flushed == HTI_FLUSH_FAILED) {
-        hti_conn_close(conn, HT_ENOCONN, strerror(errno));
-        return;
-    }
-    if (rc == 1) {
-        hti_timer_unset(&conn->loop->timers, &conn->timer);
-        make_link(conn, hti_tls_mode(conn->tls));
-    }
-}
-
-/* Bytes after the handshake's own may come in the same read: they are fed to
- * the TLS that is read next. */
-static void read_tls_handshake(struct hti_conn *conn)
-{
-    uint8_t *buf = conn->loop->read_buf;
-    ssize_t n = recv(conn->fd, buf, HTI_LOOP_BATCH_BYTES, 0);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    if (n <= 0) {
-        hti_conn_close(conn, conn->initiator ? HT_ETLS : HT_ENOCONN,
-                       "peer closed the connection during the TLS handshake");
-        return;
-    }
-    hti_tls_feed(conn->tls, buf, (size_t)n);
-    step_tls(conn);
-    if (conn->state == HTI_CONN_LINKED && hti_tls_is_fed(conn->tls)) {
-        hti_conn_read(conn);
-    }
-    if (conn->tls != NULL) {
-        hti_tls_feed(conn->tls, NULL, 0);
-    }
-}
-
-static void start_tls(struct hti_conn *conn)
-{
-    struct hti_tls *tls = hti_server_tls(conn->server);
-    struct hti_keyring *keys = hti_cluster_keys(conn->server->cluster);
-    const struct hti_tls_params params = {
-        .tls = tls,
-        .keys = keys,
-        .initiator = conn->initiator,
-        .encryption = conn->encryption,
-        .cert_optional = conn->cert_optional,
-        .server_name = conn->server_name,
-        .host = conn->host,
-        .sink = &conn->loop->cipher,
-    };
-    const char *why = "";
-    ht_err err = hti_tls_conn_new(&params, &conn->tls, &why);
-
-    hti_tls_unref(tls);
-    hti_keyring_unref(keys);
-    if (err != HT_OK) {
-        hti_conn_close(conn, err, why);
-        return;
-    }
-    conn->state = HTI_CONN_TLS;
-    if (conn->initiator) {
-        step_tls(conn);
-    }
-}
-
-/* ---- the first byte
- * ------------------------------------------------------------------ */
-
-/* Whether the process at the other end runs as us or root. */
-static bool peer_is_us(const struct hti_conn *conn)
-{
-    struct ucred cred;
-    socklen_t len = sizeof(cred);
-
-    return getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-           (cred.uid == geteuid() || cred.uid == 0);
-}
-
-/* Read what came and say no in its own language: a socket that is closed with
- * bytes unread resets the connection, and the peer learns nothing. */
-static void
-refuse(struct hti_conn *conn, const void *words, size_t len, const char *text)
-{
-    for (unsigned i = 0; i < REFUSE_READS_MAX; i++) {
-        if (recv(conn->fd, conn->loop->read_buf, HTI_LOOP_READ_BYTES,
-                 MSG_DONTWAIT) <= 0) {
-            break;
-        }
-    }
-    if (len > 0) {
-        (void)send(conn->fd, words, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    }
-    hti_conn_close(conn, HT_EDENIED, text);
-}
-
-static void sniffed_tls(struct hti_conn *conn)
-{
-    /* Alert, fatal, protocol_version. */
-    static const uint8_t no_tls[] = {0x15, 3, 3, 0, 2, 2, 70};
-    const unsigned tls =
-        HT_ENCRYPT_BIT(HT_ENCRYPT_COOKIE) | HT_ENCRYPT_BIT(HT_ENCRYPT_TLS);
-
-    if ((conn->encryption & tls) == 0) {
-        refuse(conn, no_tls, sizeof(no_tls),
-               "TLS on a port that takes only plaintext");
-        return;
-    }
-    start_tls(conn);
-    if (conn->state == HTI_CONN_TLS) {
-        read_tls_handshake(conn);
-    }
-}
-
-static void sniffed_plain(struct hti_conn *conn)
-{
-    if (conn->admin) {
-        if (peer_is_us(conn)) {
-            make_link(conn, HTI_MODE_PEERCRED);
-            return;
-        }
-        if ((conn->encryption & HT_ENCRYPT_BIT(HT_ENCRYPT_NONE)) == 0) {
-            refuse(conn, NULL, 0, "peer is another user");
-            return;
-        }
-    }
-    if ((conn->encryption & HT_ENCRYPT_BIT(HT_ENCRYPT_NONE)) == 0) {
-        refuse(conn, NULL, 0, "plaintext on a port that takes only TLS");
-        return;
-    }
-    make_link(conn, HTI_MODE_NONE);
-}
-
-static void sniff(struct hti_conn *conn)
-{
-    uint8_t first;
-    ssize_t n = recv(conn->fd, &first, 1, MSG_PEEK);
-
-    if (n < 0) {
-        if (errno != EAGAIN && errno != EINTR) {
-            hti_conn_close(conn, HT_ECLOSED, "");
-        }
-        return;
-    }
-    if (n == 0) {
-        hti_conn_close(conn, HT_ECLOSED, ""); /* a port scan */
-        return;
-    }
-    if (first == 0x16) {
-        sniffed_tls(conn);
-    } else if (first == 0x00) {
-        sniffed_plain(conn);
-        if (conn->state == HTI_CONN_LINKED) {
-            hti_conn_read(conn);
-        }
-    } else {
-        hti_conn_close(conn, HT_EPROTO, "neither TLS nor our protocol");
-    }
-}
-
-/* ---- on the loop
- * -------------------------------------------------------------------------- */
+/* ---- on the loop -------------------------------------------------------- */
 
 /* Stage 4 of a round. */
 static void on_work(struct hti_work *work)
@@ -445,14 +303,14 @@ static void on_ready(struct hti_io *io, int events)
 
     switch (conn->state) {
     case HTI_CONN_SNIFF:
-        sniff(conn);
+        hti_conn_sniff(conn);
         break;
     case HTI_CONN_TLS:
         if (events & HT_WRITE) {
             (void)hti_conn_send_cipher(conn);
         }
         if (events & HT_READ) {
-            read_tls_handshake(conn);
+            hti_conn_read_handshake(conn);
         }
         break;
     case HTI_CONN_LINKED:
@@ -518,15 +376,15 @@ static void adopt(struct hti_conn *conn)
         return; /* until the first byte */
     }
     if (conn->admin) {
-        if (peer_is_us(conn)) {
-            make_link(conn, HTI_MODE_PEERCRED);
+        if (hti_conn_peer_is_us(conn)) {
+            hti_conn_make_link(conn, HTI_MODE_PEERCRED);
         } else {
             hti_conn_close(conn, HT_EDENIED, "socket is another user's");
         }
     } else if (conn->encryption == plain) {
-        make_link(conn, HTI_MODE_NONE);
+        hti_conn_make_link(conn, HTI_MODE_NONE);
     } else {
-        start_tls(conn);
+        hti_conn_start_tls(conn);
     }
 }
 
@@ -560,9 +418,7 @@ static void on_task(struct hti_task *task)
     }
 }
 
-/* ---- opening
- * --------------------------------------------------------------------------------
- */
+/* ---- opening ------------------------------------------------------------ */
 
 static ht_err copy_strings(struct hti_conn *conn,
                            const struct hti_conn_params *params)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conn_internal.h - what conn.c, conn_read.c and conn_write.c share. */
+/* conn_internal.h - what the conn*.c files share. */
 #ifndef HTI_NODE_CONN_INTERNAL_H
 #define HTI_NODE_CONN_INTERNAL_H
 
@@ -73,6 +73,16 @@ struct hti_conn {
 
 /* conn.c */
 void hti_conn_opened(struct hti_conn *conn); /* the link may be trusted now */
+
+void hti_conn_make_link(struct hti_conn *conn, enum hti_session_mode mode);
+
+/* conn_begin.c */
+void hti_conn_sniff(struct hti_conn *conn);          /* on readiness, SNIFF */
+void hti_conn_read_handshake(struct hti_conn *conn); /* on readiness, TLS */
+void hti_conn_start_tls(struct hti_conn *conn);
+/* Whether the process at the other end of a Unix socket is of our user, or
+ * root's. */
+bool hti_conn_peer_is_us(const struct hti_conn *conn);
 
 /* conn_read.c: on readiness, LINKED. */
 void hti_conn_read(struct hti_conn *conn);

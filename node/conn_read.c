@@ -140,7 +140,7 @@ static void read_tls(struct hti_conn *conn)
 
         if (n <= 0) {
             stream_ended(conn, n);
-            return;
+            break;
         }
         total += (size_t)n;
         hti_link_count_received(conn->link, (size_t)n);
@@ -153,6 +153,7 @@ static void read_tls(struct hti_conn *conn)
         }
     }
     hti_tls_feed(conn->tls, NULL, 0);
+    hti_tls_rest(conn->tls);
 }
 
 void hti_conn_read(struct hti_conn *conn)

@@ -95,8 +95,7 @@ static ht_err wait_for(struct waiting *w, uint64_t until_ms)
     return err;
 }
 
-/* ---- what is asked for
- * -------------------------------------------------------- */
+/* ---- what is asked for -------------------------------------------------- */
 
 /* Over a Unix socket a client without policy of its own (the hardtack program)
  * is vouched for by the kernel. */
@@ -181,8 +180,8 @@ ht_err ht_client_connect(ht_node *node,
     err =
         hti_cluster_connect(server->cluster, &target, opts->once, on_result, w);
     if (err != HT_OK) {
-        waiting_unref(w);
-        waiting_unref(w);
+        waiting_unref(w); /* on_result()'s, which is not called */
+        waiting_unref(w); /* NOLINT(clang-analyzer-unix.Malloc): two held */
         return err;
     }
     timeout_ms = opts->timeout_ms == 0 ? 5000 : opts->timeout_ms;

@@ -4,10 +4,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "node/conn.h"
 
 /* Of one name; the rest is not tried. */
@@ -42,6 +42,29 @@ struct hti_dialer {
 
 static void try_next(struct hti_dialer *d);
 
+/* False: no memory. */
+static bool copy(const char *text, char **ret_copy)
+{
+    size_t len = text == NULL ? 0 : strlen(text) + 1;
+
+    if (text == NULL) {
+        return true;
+    }
+    *ret_copy = hti_alloc(len);
+    if (*ret_copy == NULL) {
+        return false;
+    }
+    memcpy(*ret_copy, text, len);
+    return true;
+}
+
+static void target_free(struct hti_dialer *d)
+{
+    hti_free(d->text);
+    hti_free(d->name);
+    hti_free(d->server_name);
+}
+
 static void dialer_free(struct hti_dialer *d)
 {
     struct hti_server *server = d->server;
@@ -54,10 +77,8 @@ static void dialer_free(struct hti_dialer *d)
         hti_timer_detach(&d->loop->timers, &d->timer);
         TAILQ_REMOVE(&hti_server_residents(server, d->loop)->dialers, d, entry);
     }
-    free(d->text);
-    free(d->name);
-    free(d->server_name);
-    free(d);
+    target_free(d);
+    hti_free(d);
     hti_server_leave(server);
 }
 
@@ -81,8 +102,7 @@ void hti_dialer_cancel(struct hti_dialer *d)
     fail(d, HT_ECLOSED, "node is stopping");
 }
 
-/* ---- one address
- * -------------------------------------------------------------- */
+/* ---- one address -------------------------------------------------------- */
 
 static void drop_socket(struct hti_dialer *d)
 {
@@ -228,8 +248,7 @@ static void try_next(struct hti_dialer *d)
     try_address(d);
 }
 
-/* ---- addresses of a name
- * ------------------------------------------------------------ */
+/* ---- addresses of a name ------------------------------------------------ */
 
 static void add_address(struct hti_dialer *d, const void *address, size_t len)
 {
@@ -321,22 +340,41 @@ static void begin(struct hti_task *task)
     hti_timer_set(&d->loop->timers, &d->timer, d->deadline_ms);
 }
 
-/* ---- from the cluster
- * ------------------------------------------------------------------ */
+/* ---- from the cluster --------------------------------------------------- */
 
-static char *copy(const char *text)
+/* There was no memory to dial.  It is not to be told from inside, so the round
+ * tells it; one that no longer fits in the list is told when a later one is
+ * begun. */
+static void undialled_add(struct hti_server *server, uint64_t id)
 {
-    return text == NULL ? NULL : strdup(text);
+    if (server->undialled_count == HTI_UNDIALLED_MAX) {
+        hti_dialer_tell_undialled(server);
+    }
+    server->undialled[server->undialled_count++] = id;
+}
+
+void hti_dialer_tell_undialled(struct hti_server *server)
+{
+    while (server->undialled_count > 0) {
+        uint64_t id = server->undialled[--server->undialled_count];
+
+        hti_cluster_dial_failed(server->cluster, id, HT_ENOMEM,
+                                ht_strerror(HT_ENOMEM));
+    }
 }
 
 void hti_dialer_start(void *arg, uint64_t id, const struct hti_target *t)
 {
     struct hti_server *server = arg;
-    struct hti_dialer *d = calloc(1, sizeof(*d));
+    struct hti_dialer *d = hti_zalloc(sizeof(*d));
 
-    if (d == NULL) {
-        /* It is not to be reported from inside, and there is no memory to do
-         * it later: the cluster's connect timeout finds it. */
+    if (d == NULL || !copy(t->address, &d->text) || !copy(t->name, &d->name) ||
+        !copy(t->server_name, &d->server_name)) {
+        if (d != NULL) {
+            target_free(d);
+        }
+        hti_free(d);
+        undialled_add(server, id);
         return;
     }
     hti_server_lodge(server);
@@ -347,10 +385,7 @@ void hti_dialer_start(void *arg, uint64_t id, const struct hti_target *t)
     d->task.run = begin;
     d->target = *t;
     d->err = HT_ENOCONN;
-    d->text = copy(t->address);
-    d->name = copy(t->name);
-    d->server_name = copy(t->server_name);
-    d->target.address = d->text == NULL ? "" : d->text;
+    d->target.address = d->text;
     d->target.name = d->name;
     d->target.server_name = d->server_name;
     if (d->target.encryption == HT_ENCRYPT_DEFAULT) {

@@ -12,8 +12,7 @@
 /* How long a waiter trusts that it would have been told. */
 #define LOOK_AGAIN_MS 50
 
-/* ---- waiting
- * ------------------------------------------------------------------ */
+/* ---- waiting ------------------------------------------------------------ */
 
 void hti_cond_init(pthread_cond_t *cond)
 {
@@ -89,8 +88,7 @@ bool hti_server_wait(struct hti_server *server,
     return holds;
 }
 
-/* ---- running
- * ------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------ */
 
 static bool is_stopped(struct hti_server *server)
 {
@@ -143,8 +141,7 @@ void ht_node_stop(ht_node *node)
     errno = saved;
 }
 
-/* ---- draining
- * -------------------------------------------------------------------- */
+/* ---- draining ----------------------------------------------------------- */
 
 void hti_server_stop_listening(struct hti_server *server)
 {
@@ -179,11 +176,11 @@ ht_err ht_node_drain(ht_node *node, uint32_t timeout_ms)
         until_ms = hti_server_now_ms() + timeout_ms;
     }
     hti_server_stop_listening(server);
+    hti_rt_refuse(node);
     return hti_server_wait(server, is_drained, until_ms) ? HT_OK : HT_ETIMEDOUT;
 }
 
-/* ---- single-threaded
- * ---------------------------------------------------------------- */
+/* ---- single-threaded ---------------------------------------------------- */
 
 int ht_node_fd(ht_node *node)
 {
@@ -203,8 +200,7 @@ ht_err ht_node_poll(ht_node *node, uint32_t timeout_ms)
     return HT_OK;
 }
 
-/* ---- looking
- * -------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------ */
 
 const char *ht_node_name(const ht_node *node)
 {

@@ -19,8 +19,7 @@
     ((struct hti_listener *)(void *)((char *)(ptr)-offsetof(                   \
         struct hti_listener, member)))
 
-/* ---- opening
- * ------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------ */
 
 static ht_err errno_to_err(int error)
 {
@@ -195,8 +194,7 @@ static ht_err open_unix(struct hti_listener *l, char *why, size_t why_len)
     return HT_OK;
 }
 
-/* ---- accepting
- * ------------------------------------------------------------------- */
+/* ---- accepting ---------------------------------------------------------- */
 
 static void
 accepted(struct hti_listener *l, int fd, const struct sockaddr_storage *peer)
@@ -290,9 +288,7 @@ static void on_timer(struct hti_timer *timer, uint64_t now_ms)
     }
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------
- */
+/* ---- life --------------------------------------------------------------- */
 
 static void begin(struct hti_task *task)
 {

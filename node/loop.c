@@ -2,6 +2,7 @@
 #include "node/loop.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +38,7 @@ bool hti_loop_is_current(const struct hti_loop *loop)
     return current_loop == loop;
 }
 
-/* ---- descriptors ----------------------------------------------------------
- */
+/* ---- descriptors -------------------------------------------------------- */
 
 static void io_event(evutil_socket_t fd, short what, void *arg)
 {
@@ -158,8 +158,7 @@ void hti_io_fini(struct hti_io *io)
     io->loop = NULL;
 }
 
-/* ---- waking ---------------------------------------------------------------
- */
+/* ---- waking ------------------------------------------------------------- */
 
 void hti_loop_wake(struct hti_loop *loop)
 {
@@ -232,8 +231,7 @@ static void timer_arm(struct hti_loop *loop, uint64_t at_ns)
     loop->armed_ns = at_ns;
 }
 
-/* ---- a round ---------------------------------------------------------------
- */
+/* ---- a round ------------------------------------------------------------ */
 
 void hti_loop_defer(struct hti_loop *loop, struct hti_work *work)
 {
@@ -265,8 +263,8 @@ static void run_tasks(struct hti_loop *loop)
             break;
         }
         loop->activity++;
-        task =
-            (struct hti_task *)((char *)node - offsetof(struct hti_task, node));
+        task = (struct hti_task *)(void *)((char *)node -
+                                           offsetof(struct hti_task, node));
         task->run(task);
     }
 }
@@ -300,32 +298,45 @@ static void poll_descriptors(struct hti_loop *loop)
     event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
-/* Returns whether another round is wanted at once; *ret_deadline_ns is when one
- * is wanted at the latest. */
+/* Stages 1 to 5.  Returns whether there is work left, so that the descriptors
+ * must be looked at without waiting; *ret_deadline_ns is when there is some at
+ * the latest. */
 static bool loop_round(struct hti_loop *loop, uint64_t *ret_deadline_ns)
 {
     struct hti_turn turn;
     uint64_t next_ms;
 
-    loop->activity = 0;
     atomic_exchange_explicit(&loop->state, STATE_RUNNING, memory_order_acq_rel);
     loop->now_ms = hti_clock_ns() / 1000000u;
 
-    turn = hti_sched_turn(loop->node, loop->index, TURN_BUDGET);
+    (void)hti_sched_turn(loop->node, loop->index, TURN_BUDGET);
     run_tasks(loop);
     run_works(loop);
     loop->activity += hti_timers_run(&loop->timers, loop->now_ms);
     next_ms = hti_server_round(loop->server, loop);
-    poll_descriptors(loop);
 
     if (hti_timers_next(&loop->timers) < next_ms) {
         next_ms = hti_timers_next(&loop->timers);
     }
+    /* What came after the turn may have made actors runnable again. */
+    turn = hti_sched_peek(loop->node, loop->index);
     *ret_deadline_ns = ms_to_ns(next_ms);
     if (turn.deadline_ns < *ret_deadline_ns) {
         *ret_deadline_ns = turn.deadline_ns;
     }
-    return turn.more || loop->activity > 0;
+    return turn.more || loop->works_count > 0;
+}
+
+/* All six stages, for whoever cannot leave the last one to the sleep. */
+static bool loop_round_and_poll(struct hti_loop *loop,
+                                uint64_t *ret_deadline_ns)
+{
+    bool more;
+
+    loop->activity = 0;
+    more = loop_round(loop, ret_deadline_ns);
+    poll_descriptors(loop);
+    return more || loop->activity > 0;
 }
 
 /* True: nothing to do, and the word says that whoever has something must write
@@ -347,6 +358,8 @@ static bool try_sleep(struct hti_loop *loop)
 static void loop_sleep(struct hti_loop *loop, uint64_t deadline_ns)
 {
     if (!try_sleep(loop)) {
+        /* Whoever wakes us again and again must not keep us from reading. */
+        poll_descriptors(loop);
         return;
     }
     timer_arm(loop, deadline_ns);
@@ -370,14 +383,15 @@ static bool loop_spin(struct hti_loop *loop, uint64_t deadline_ns)
     }
     loop->activity = 0;
     do {
-        if (atomic_load_explicit(&loop->state, memory_order_relaxed) ==
-            STATE_NOTIFIED) {
-            return true;
-        }
         poll_descriptors(loop);
-        if (loop->activity > 0) {
+        if (loop->activity > 0 ||
+            atomic_load_explicit(&loop->state, memory_order_relaxed) ==
+                STATE_NOTIFIED) {
             return true;
         }
+        /* Where threads outnumber cores, whoever we wait for may be waiting
+         * for this one. */
+        sched_yield();
     } while (hti_clock_ns() < end);
     return false;
 }
@@ -394,8 +408,12 @@ static void *loop_main(void *arg)
     while (!atomic_load_explicit(&loop->exit, memory_order_acquire)) {
         uint64_t deadline_ns;
 
-        if (!loop_round(loop, &deadline_ns) && !loop_spin(loop, deadline_ns) &&
-            !hti_sched_steal(loop->node, loop->index)) {
+        /* One look at the descriptors a round: a message that is answered
+         * costs one epoll_wait(), not three. */
+        if (loop_round(loop, &deadline_ns)) {
+            poll_descriptors(loop);
+        } else if (!loop_spin(loop, deadline_ns) &&
+                   !hti_sched_steal(loop->node, loop->index)) {
             loop_sleep(loop, deadline_ns);
         }
     }
@@ -412,12 +430,12 @@ void hti_loop_poll(struct hti_loop *loop, uint64_t wait_ns)
 
     current_loop = loop;
     hti_sched_enter(loop->node, loop->index);
-    more = loop_round(loop, &deadline_ns);
+    more = loop_round_and_poll(loop, &deadline_ns);
     if (!more && wait_ns > 0) {
         end_ns = hti_clock_ns();
         end_ns = wait_ns > UINT64_MAX - end_ns ? UINT64_MAX : end_ns + wait_ns;
         loop_sleep(loop, deadline_ns < end_ns ? deadline_ns : end_ns);
-        more = loop_round(loop, &deadline_ns);
+        more = loop_round_and_poll(loop, &deadline_ns);
     }
     /* The runtime goes on taking this thread for its scheduler, so that it need
      * not wait for itself between polls; the loop does not: what is posted now
@@ -434,8 +452,7 @@ void hti_loop_poll(struct hti_loop *loop, uint64_t wait_ns)
     timer_arm(loop, deadline_ns);
 }
 
-/* ---- life ------------------------------------------------------------------
- */
+/* ---- life --------------------------------------------------------------- */
 
 static struct event_base *base_new(void)
 {

@@ -10,11 +10,9 @@
  *                     with something to write are written here, once a round,
  *                     however many messages the turn sent
  *   5 timers          of the node layer
- *   6 descriptors     polled without waiting
- *
- * A round that found nothing is followed by others, for up to spin_us, then by
- * an attempt to steal an actor, and then the loop sleeps in libevent until a
- * descriptor, its timerfd, or a wake.
+ *   6 descriptors     polled: without waiting if work is left, else for up to
+ *                     spin_us, then, after an attempt to steal an actor, until
+ *                     one is ready, the timerfd fires, or somebody wakes us
  *
  *   RUNNING --wake--> NOTIFIED --round--> RUNNING --sleep--> SLEEPING
  *      ^                                                        |

@@ -85,8 +85,7 @@ void hti_server_log_limited(struct hti_server *server,
     }
 }
 
-/* ---- the round's own stage --------------------------------------------------
- */
+/* ---- the round's own stage ---------------------------------------------- */
 
 static uint64_t cluster_tick(struct hti_server *server, uint64_t now_ms)
 {
@@ -98,6 +97,7 @@ static uint64_t cluster_tick(struct hti_server *server, uint64_t now_ms)
     /* Whoever asks while it ticks is asking for another. */
     atomic_store(&server->tick_at_ms, UINT64_MAX);
     at_ms = hti_cluster_tick(server->cluster, now_ms);
+    hti_dialer_tell_undialled(server);
     hti_server_tick_at(server, at_ms);
     return atomic_load(&server->tick_at_ms);
 }
@@ -120,8 +120,7 @@ uint64_t hti_server_round(struct hti_server *server, struct hti_loop *loop)
     return next_ms;
 }
 
-/* ---- what the runtime asks for
- * ------------------------------------------------ */
+/* ---- what the runtime asks for ------------------------------------------ */
 
 static uint64_t host_now_ns(void *arg)
 {
@@ -199,8 +198,7 @@ const struct hti_host_ops hti_server_host_ops = {
     .watch = host_watch,
 };
 
-/* ---- what the cluster asks for
- * -------------------------------------------------- */
+/* ---- what the cluster asks for ------------------------------------------ */
 
 void hti_server_tick_at(void *arg, uint64_t at_ms)
 {

@@ -24,6 +24,9 @@ struct hti_listener;
 TAILQ_HEAD(hti_conn_list, hti_conn);
 TAILQ_HEAD(hti_dialer_list, hti_dialer);
 
+/* Dials that could not even begin, until the cluster is told. */
+#define HTI_UNDIALLED_MAX 64
+
 /* What lives on one loop; only its thread touches it. */
 struct hti_residents {
     struct hti_conn_list conns;
@@ -55,7 +58,12 @@ struct hti_server {
     pthread_cond_t changed;
     uint64_t changes;
     struct hti_tls *tls;
+    uint64_t
+        rekey_bytes; /* 0: the usual; tests lower it before the first dial */
     struct hti_log_limit log_accept, log_handshake;
+
+    uint64_t undialled[HTI_UNDIALLED_MAX]; /* loop 0's; see dialer.h */
+    unsigned undialled_count;
 
     _Atomic uint64_t tick_at_ms; /* hti_cluster_tick() is due */
     _Atomic unsigned next_loop;  /* round robin */

@@ -34,8 +34,7 @@ void hti_host_random(void *buf, size_t len)
     randombytes_buf(buf, len);
 }
 
-/* ---- parts
- * -------------------------------------------------------------------- */
+/* ---- parts -------------------------------------------------------------- */
 
 /* Microseconds of the wall clock; later in this process is larger, even if the
  * clock is set back. */
@@ -244,8 +243,7 @@ static ht_err make_cluster(struct hti_server *server, struct hti_keyring *keys)
                            server, &server->cluster);
 }
 
-/* ---- start
- * -------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------- */
 
 static ht_err build(struct hti_server *server, char *why)
 {
@@ -323,8 +321,7 @@ static ht_err go(struct hti_server *server)
     return err;
 }
 
-/* ---- end
- * ---------------------------------------------------------------------- */
+/* ---- end ---------------------------------------------------------------- */
 
 static bool actors_gone(struct hti_server *server)
 {
@@ -377,6 +374,11 @@ static void server_free(struct hti_server *server)
     }
     if (loops_run(server)) {
         wind_down(server);
+    }
+    /* Blocking work may still send and call through the cluster, and its
+     * answers are timed by the loops. */
+    if (server->node != NULL) {
+        hti_rt_stop_pool(server->node);
     }
     for (unsigned i = 0; server->loops != NULL && i < server->settings->scheds;
          i++) {
@@ -476,8 +478,7 @@ void ht_node_free(ht_node *node)
     }
 }
 
-/* ---- reload
- * --------------------------------------------------------------------- */
+/* ---- reload ------------------------------------------------------------- */
 
 ht_err ht_node_reload(ht_node *node)
 {

@@ -1,286 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/tls.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
-#include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "node/tls_bio.h"
+#include "node/tls_internal.h"
 
-/* One hash for every suite.  With a SHA-384 suite among them the server would
- * choose that first and silently drop a PSK of SHA-256 (openssl#21226). */
-#define SUITES "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
-
-/* PSK identity: the version of what it says, then the key id. */
-#define IDENTITY_TAG     "HT1"
-#define IDENTITY_TAG_LEN 3
-#define IDENTITY_LEN     (IDENTITY_TAG_LEN + HTI_KEY_ID_BYTES)
-
-#define EXPORTER_LABEL   "EXPORTER-hardtack"
+#define EXPORTER_LABEL "EXPORTER-hardtack"
 
 /* AES-GCM is good for some 2^24 full records under one key; change it long
  * before. */
 #define REKEY_BYTES (UINT64_C(16) << 30)
-
-static const unsigned char session_context[] = "hardtack";
-
-struct hti_tls {
-    _Atomic unsigned refs;
-    SSL_CTX *client_cookie, *server_cookie;
-    SSL_CTX *client_cert, *server_cert; /* NULL: none configured */
-};
-
-struct hti_tls_conn {
-    struct hti_tls *tls;
-    struct hti_keyring *keys;
-    SSL *ssl;
-    struct hti_tls_pipe pipe;
-    bool initiator, cert_optional;
-    bool host_matches; /* certificate is good for server_name or the host */
-    bool first_seen, unknown_cookie, offered_psk;
-    unsigned encryption;
-    enum hti_session_mode mode;
-    const struct hti_keys *key;
-    uint8_t exporter[HTI_EXPORTER_BYTES];
-    uint64_t rekey_at, written;
-    char host[256]; /* that was dialled */
-    bool named;     /* server_name was given, and OpenSSL checks it */
-    char why[160];
-};
 
 static void set_why(struct hti_tls_conn *conn, const char *text)
 {
     snprintf(conn->why, sizeof(conn->why), "%s", text);
 }
 
-/* ---- PSK -------------------------------------------------------------------
- */
-
-static SSL_SESSION *psk_session(SSL *ssl, const struct hti_keys *key)
-{
-    static const unsigned char suite[] = {0x13, 0x01};
-    const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, suite);
-    SSL_SESSION *session = SSL_SESSION_new();
-
-    if (session == NULL || cipher == NULL ||
-        !SSL_SESSION_set1_master_key(session, key->psk, sizeof(key->psk)) ||
-        !SSL_SESSION_set_cipher(session, cipher) ||
-        !SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) ||
-        !SSL_SESSION_set1_id_context(session, session_context,
-                                     sizeof(session_context) - 1)) {
-        SSL_SESSION_free(session);
-        return NULL;
-    }
-    return session;
-}
-
-static int psk_use(SSL *ssl,
-                   const EVP_MD *md,
-                   const unsigned char **id,
-                   size_t *id_len,
-                   SSL_SESSION **ret_session)
-{
-    static _Thread_local unsigned char identity[IDENTITY_LEN];
-    struct hti_tls_conn *conn = SSL_get_app_data(ssl);
-
-    *ret_session = NULL;
-    /* After a HelloRetryRequest md is set: a fetched copy, so that comparing
-     * pointers would refuse the right hash. */
-    if (md != NULL && EVP_MD_get_type(md) != NID_sha256) {
-        return 1;
-    }
-    conn->key = hti_keyring_at(conn->keys, 0);
-    memcpy(identity, IDENTITY_TAG, IDENTITY_TAG_LEN);
-    memcpy(identity + IDENTITY_TAG_LEN, conn->key->id, HTI_KEY_ID_BYTES);
-    *ret_session = psk_session(ssl, conn->key);
-    *id = identity;
-    *id_len = sizeof(identity);
-    return *ret_session != NULL;
-}
-
-static int psk_find(SSL *ssl,
-                    const unsigned char *id,
-                    size_t id_len,
-                    SSL_SESSION **ret_session)
-{
-    struct hti_tls_conn *conn = SSL_get_app_data(ssl);
-    const struct hti_keys *key;
-
-    *ret_session = NULL;
-    if ((conn->encryption & HT_ENCRYPT_BIT(HT_ENCRYPT_COOKIE)) == 0) {
-        return 1;
-    }
-    conn->offered_psk = true;
-    if (id_len != IDENTITY_LEN ||
-        memcmp(id, IDENTITY_TAG, IDENTITY_TAG_LEN) != 0) {
-        conn->unknown_cookie = true;
-        return 1;
-    }
-    key = hti_keyring_find(conn->keys, id + IDENTITY_TAG_LEN);
-    if (key == NULL) {
-        conn->unknown_cookie = true;
-        return 1;
-    }
-    *ret_session = psk_session(ssl, key);
-    if (*ret_session != NULL) {
-        conn->key = key;
-    }
-    return *ret_session != NULL;
-}
-
-/* ---- contexts --------------------------------------------------------------
- */
-
-static SSL_CTX *ctx_new(bool server)
-{
-    SSL_CTX *ctx =
-        SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
-
-    if (ctx == NULL) {
-        return NULL;
-    }
-    if (!SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) ||
-        !SSL_CTX_set_ciphersuites(ctx, SUITES) ||
-        !SSL_CTX_set_num_tickets(ctx, 0) ||
-        !SSL_CTX_set_session_id_context(ctx, session_context,
-                                        sizeof(session_context) - 1)) {
-        SSL_CTX_free(ctx);
-        return NULL;
-    }
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
-                              SSL_MODE_ENABLE_PARTIAL_WRITE |
-                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    /* Without VERIFY_PEER a client would take any certificate of a server that
-     * does not know the PSK. */
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-    if (server) {
-        SSL_CTX_set_psk_find_session_callback(ctx, psk_find);
-    }
-    return ctx;
-}
-
-static ht_err
-file_error(const char *what, const char *path, char *why, size_t why_len)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = ERR_reason_error_string(code);
-    int saved = errno;
-
-    ERR_clear_error();
-    if (access(path, R_OK) < 0) {
-        saved = errno;
-        snprintf(why, why_len, "%s %s: %s", what, path, strerror(saved));
-        return saved == EACCES ? HT_EACCES : HT_ENOENT;
-    }
-    snprintf(why, why_len, "%s %s: %s", what, path,
-             reason == NULL ? "cannot be used" : reason);
-    return HT_ETLS;
-}
-
-static ht_err ctx_load(SSL_CTX *ctx,
-                       const struct hti_tls_files *files,
-                       bool server,
-                       char *why,
-                       size_t why_len)
-{
-    ERR_clear_error();
-    if (SSL_CTX_use_certificate_chain_file(ctx, files->cert) != 1) {
-        return file_error("tls_cert_file", files->cert, why, why_len);
-    }
-    if (SSL_CTX_use_PrivateKey_file(ctx, files->key, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(ctx) != 1) {
-        return file_error("tls_key_file", files->key, why, why_len);
-    }
-    if (SSL_CTX_load_verify_file(ctx, files->ca) != 1) {
-        return file_error("tls_ca_file", files->ca, why, why_len);
-    }
-    if (server) {
-        /* So that the peer knows which certificate is wanted. */
-        STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(files->ca);
-
-        if (names != NULL) {
-            SSL_CTX_set_client_CA_list(ctx, names);
-        }
-    }
-    return HT_OK;
-}
-
-ht_err hti_tls_new(const struct hti_tls_files *files,
-                   struct hti_tls **ret_tls,
-                   char *why,
-                   size_t why_len)
-{
-    struct hti_tls *tls = calloc(1, sizeof(*tls));
-    ht_err err = HT_ENOMEM;
-
-    snprintf(why, why_len, "out of memory");
-    if (tls == NULL) {
-        return HT_ENOMEM;
-    }
-    atomic_init(&tls->refs, 1);
-    tls->client_cookie = ctx_new(false);
-    tls->server_cookie = ctx_new(true);
-    if (tls->client_cookie == NULL || tls->server_cookie == NULL) {
-        goto fail;
-    }
-    SSL_CTX_set_psk_use_session_callback(tls->client_cookie, psk_use);
-    if (files->cert != NULL) {
-        tls->client_cert = ctx_new(false);
-        tls->server_cert = ctx_new(true);
-        if (tls->client_cert == NULL || tls->server_cert == NULL) {
-            goto fail;
-        }
-        err = ctx_load(tls->client_cert, files, false, why, why_len);
-        if (err == HT_OK) {
-            err = ctx_load(tls->server_cert, files, true, why, why_len);
-        }
-        if (err != HT_OK) {
-            goto fail;
-        }
-    }
-    *ret_tls = tls;
-    why[0] = '\0';
-    return HT_OK;
-fail:
-    ERR_clear_error();
-    hti_tls_unref(tls);
-    return err;
-}
-
-struct hti_tls *hti_tls_ref(struct hti_tls *tls)
-{
-    atomic_fetch_add_explicit(&tls->refs, 1, memory_order_relaxed);
-    return tls;
-}
-
-struct hti_tls *hti_tls_unref(struct hti_tls *tls)
-{
-    if (tls == NULL ||
-        atomic_fetch_sub_explicit(&tls->refs, 1, memory_order_acq_rel) != 1) {
-        return NULL;
-    }
-    SSL_CTX_free(tls->client_cookie);
-    SSL_CTX_free(tls->server_cookie);
-    SSL_CTX_free(tls->client_cert);
-    SSL_CTX_free(tls->server_cert);
-    free(tls);
-    return NULL;
-}
-
-bool hti_tls_has_certificate(const struct hti_tls *tls)
-{
-    return tls->server_cert != NULL;
-}
-
-/* ---- connections ------------------------------------------------------------
- */
+/* ---- connections -------------------------------------------------------- */
 
 static SSL_CTX *pick_ctx(const struct hti_tls_params *params)
 {
@@ -292,19 +33,17 @@ static SSL_CTX *pick_ctx(const struct hti_tls_params *params)
     return cert ? params->tls->server_cert : params->tls->server_cookie;
 }
 
+/* Chooses a certificate where a peer has several, and proves nothing; an
+ * address is no name. */
 static bool set_server_name(struct hti_tls_conn *conn, const char *name)
 {
-    X509_VERIFY_PARAM *param = SSL_get0_param(conn->ssl);
+    struct in6_addr address;
 
-    conn->named = true;
-    if (X509_VERIFY_PARAM_set1_ip_asc(param, name)) {
+    if (inet_pton(AF_INET, name, &address) == 1 ||
+        inet_pton(AF_INET6, name, &address) == 1) {
         return true;
     }
-    ERR_clear_error();
-    SSL_set_hostflags(conn->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    return SSL_set1_host(conn->ssl, name) &&
-           SSL_set_tlsext_host_name(conn->ssl, name);
+    return SSL_set_tlsext_host_name(conn->ssl, name) == 1;
 }
 
 static bool conn_setup(struct hti_tls_conn *conn,
@@ -329,8 +68,10 @@ static bool conn_setup(struct hti_tls_conn *conn,
         return true;
     }
     SSL_set_connect_state(conn->ssl);
-    if (params->host != NULL) {
-        snprintf(conn->host, sizeof(conn->host), "%s", params->host);
+    if (params->server_name != NULL || params->host != NULL) {
+        snprintf(conn->host, sizeof(conn->host), "%s",
+                 params->server_name != NULL ? params->server_name
+                                             : params->host);
     }
     return params->server_name == NULL ||
            set_server_name(conn, params->server_name);
@@ -362,7 +103,9 @@ ht_err hti_tls_conn_new(const struct hti_tls_params *params,
     conn->encryption = params->encryption;
     conn->cert_optional = params->cert_optional;
     conn->pipe.out = params->sink;
-    conn->rekey_at = REKEY_BYTES;
+    conn->rekey_bytes =
+        params->rekey_bytes == 0 ? REKEY_BYTES : params->rekey_bytes;
+    conn->rekey_at = conn->rekey_bytes;
     ERR_clear_error();
     if (!conn_setup(conn, params)) {
         hti_tls_conn_free(conn);
@@ -399,8 +142,7 @@ bool hti_tls_is_fed(const struct hti_tls_conn *conn)
     return conn->pipe.in_len > 0;
 }
 
-/* ---- what went wrong
- * --------------------------------------------------------- */
+/* ---- what went wrong ---------------------------------------------------- */
 
 #define ALERT(reason) (SSL_AD_REASON_OFFSET + (reason))
 
@@ -509,19 +251,7 @@ static ht_err explain(struct hti_tls_conn *conn)
     return err;
 }
 
-/* ---- handshake
- * ---------------------------------------------------------------- */
-
-/* Names are compared as OpenSSL compares them: no wildcard in part of a label,
- * no common name. */
-static bool host_matches(X509 *cert, const char *host)
-{
-    unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
-
-    return X509_check_host(cert, host, 0, flags, NULL) == 1 ||
-           X509_check_ip_asc(cert, host, 0) == 1;
-}
+/* ---- handshake ---------------------------------------------------------- */
 
 static ht_err check_psk(struct hti_tls_conn *conn)
 {
@@ -552,10 +282,6 @@ static ht_err check_cert(struct hti_tls_conn *conn)
     }
     conn->key = NULL;
     conn->mode = HTI_MODE_TLS;
-    if (conn->initiator && cert != NULL) {
-        conn->host_matches = conn->named || (conn->host[0] != '\0' &&
-                                             host_matches(cert, conn->host));
-    }
     return HT_OK;
 }
 
@@ -605,8 +331,7 @@ int hti_tls_handshake(struct hti_tls_conn *conn)
     }
 }
 
-/* ---- data -------------------------------------------------------------------
- */
+/* ---- data --------------------------------------------------------------- */
 
 long hti_tls_read(struct hti_tls_conn *conn, void *into, size_t cap)
 {
@@ -637,7 +362,7 @@ long hti_tls_write(struct hti_tls_conn *conn, const void *data, size_t len)
         len = HTI_TLS_RECORD;
     }
     if (conn->written >= conn->rekey_at) {
-        conn->rekey_at = conn->written + REKEY_BYTES;
+        conn->rekey_at = conn->written + conn->rekey_bytes;
         SSL_key_update(conn->ssl, SSL_KEY_UPDATE_REQUESTED);
     }
     ERR_clear_error();
@@ -646,6 +371,11 @@ long hti_tls_write(struct hti_tls_conn *conn, const void *data, size_t len)
     }
     conn->written += n;
     return (long)n;
+}
+
+void hti_tls_rest(struct hti_tls_conn *conn)
+{
+    SSL_free_buffers(conn->ssl);
 }
 
 void hti_tls_bye(struct hti_tls_conn *conn)
@@ -657,8 +387,7 @@ void hti_tls_bye(struct hti_tls_conn *conn)
     }
 }
 
-/* ---- after the handshake
- * ------------------------------------------------------ */
+/* ---- after the handshake ------------------------------------------------ */
 
 enum hti_session_mode hti_tls_mode(const struct hti_tls_conn *conn)
 {
@@ -714,26 +443,48 @@ static int uri_matches(X509 *cert, const char *name)
     return found;
 }
 
-bool hti_tls_cert_matches(const struct hti_tls_conn *conn, const char *name)
+/* Names are compared as OpenSSL compares them: no wildcard in part of a label,
+ * no common name. */
+static bool host_matches(X509 *cert, const char *host)
 {
-    X509 *cert = SSL_get0_peer_certificate(conn->ssl);
-    const char *host = strchr(name, '@');
+    unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+
+    return X509_check_host(cert, host, 0, flags, NULL) == 1 ||
+           X509_check_ip_asc(cert, host, 0) == 1;
+}
+
+/* Who dialled knows where; who accepted knows only what the peer claims. */
+static bool
+ractor_matches(const struct hti_tls_conn *conn, X509 *cert, const char *name)
+{
+    const char *at = strchr(name, '@');
     int uri;
 
-    if (conn->mode != HTI_MODE_TLS) {
-        return false;
-    }
     if (cert == NULL) {
         return !conn->initiator && conn->cert_optional;
-    }
-    /* The one who dials may say what the certificate is to hold, which is how
-     * a ractor node's is checked. */
-    if (conn->named) {
-        return true;
     }
     uri = uri_matches(cert, name);
     if (uri >= 0) {
         return uri == 1;
     }
-    return conn->host_matches || (host != NULL && host_matches(cert, host + 1));
+    if (conn->initiator) {
+        return conn->host[0] != '\0' && host_matches(cert, conn->host);
+    }
+    return at != NULL && host_matches(cert, at + 1);
+}
+
+bool hti_tls_cert_matches(const struct hti_tls_conn *conn,
+                          const char *name,
+                          bool hardtack)
+{
+    X509 *cert = SSL_get0_peer_certificate(conn->ssl);
+
+    if (conn->mode != HTI_MODE_TLS) {
+        return false;
+    }
+    if (!hardtack) {
+        return ractor_matches(conn, cert, name);
+    }
+    return cert != NULL && uri_matches(cert, name) == 1;
 }

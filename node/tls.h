@@ -8,10 +8,10 @@
  * Which of them a connection may use is policy (enum ht_encryption bits), given
  * when it is made; nothing falls back.
  *
- * A node's name in its certificate is the URI "hardtack:name@host" among the
- * subject alternative names; a DNS name cannot hold an '@'.  A certificate with
- * no such URI speaks for every node of the hosts that its DNS names and IP
- * addresses name: name@host matches if one of them equals host.
+ * A Hardtack node's name in its certificate is the URI "hardtack:name@host"
+ * among the subject alternative names (a DNS name cannot hold an '@'), and
+ * nothing else stands for it.  Of ractor nodes nobody can ask for that: their
+ * certificates are checked as the web's are, by the host that was dialled.
  *
  * Thread: struct hti_tls: any.  struct hti_tls_conn: its connection's loop.
  * Lifetime: hti_tls is reference-counted; a reload makes a new one, and
@@ -48,11 +48,13 @@ struct hti_tls_params {
     struct hti_keyring *keys; /* referenced */
     bool initiator;
     unsigned encryption; /* HT_ENCRYPT_BIT()s; one if initiator */
-    bool cert_optional;  /* acceptor: a peer without one may come in */
-    /* Initiator with certificates: a name that the certificate must have, NULL:
-     * the node's own name is looked at later; and the host that was dialled. */
+    bool cert_optional;  /* acceptor: a ractor peer without one may come in */
+    /* Initiator with certificates: the name to ask for (SNI), and the host that
+     * was dialled; either may be NULL.  A ractor peer's certificate must hold
+     * the first, or without one the second. */
     const char *server_name;
     const char *host;
+    uint64_t rekey_bytes; /* written under one key; 0: the usual, for tests */
     /* Where ciphertext goes; emptied by the caller after each call below. */
     struct hti_sink *sink;
 };
@@ -76,6 +78,9 @@ long hti_tls_read(struct hti_tls_conn *conn, void *into, size_t cap);
 #define HTI_TLS_RECORD      (16 * 1024)
 #define HTI_TLS_RECORD_ROOM (HTI_TLS_RECORD + 512)
 long hti_tls_write(struct hti_tls_conn *conn, const void *data, size_t len);
+/* Give back the buffers of OpenSSL's that hold nothing, some 34 KiB: after a
+ * handshake, and after a round's reading or writing. */
+void hti_tls_rest(struct hti_tls_conn *conn);
 /* Say goodbye, into the sink. */
 void hti_tls_bye(struct hti_tls_conn *conn);
 
@@ -84,8 +89,11 @@ enum hti_session_mode hti_tls_mode(const struct hti_tls_conn *conn);
 const struct hti_keys *hti_tls_key(const struct hti_tls_conn *conn);
 struct hti_keyring *hti_tls_keyring(const struct hti_tls_conn *conn);
 const uint8_t *hti_tls_exporter(const struct hti_tls_conn *conn);
-/* HTI_MODE_TLS: whether the peer's certificate is good for node name. */
-bool hti_tls_cert_matches(const struct hti_tls_conn *conn, const char *name);
+/* HTI_MODE_TLS: whether the peer's certificate is good for node name; hardtack:
+ * of a Hardtack node. */
+bool hti_tls_cert_matches(const struct hti_tls_conn *conn,
+                          const char *name,
+                          bool hardtack);
 /* What went wrong, in words. */
 const char *hti_tls_why(const struct hti_tls_conn *conn);
 

@@ -18,6 +18,10 @@
  * of empty elements, which nobody sends in earnest. */
 #define BUDGET_BASE     ((size_t)32 * 1024)
 #define BUDGET_PER_BYTE ((size_t)32)
+/* And no more than this for any, or a message in fragments would have
+ * gigabytes.  A peer may announce a million actors, and all of them in one
+ * Spawn take some 130 MiB while it is decoded. */
+#define BUDGET_MAX ((size_t)192 * 1024 * 1024)
 
 /* ---- strings ------------------------------------------------------------- */
 
@@ -51,6 +55,13 @@ static bool is_text(const ProtobufCMessageDescriptor *message,
 
 /* ---- decoding ------------------------------------------------------------ */
 
+static size_t budget_of(size_t len)
+{
+    return len < (BUDGET_MAX - BUDGET_BASE) / BUDGET_PER_BYTE
+               ? BUDGET_BASE + BUDGET_PER_BYTE * len
+               : BUDGET_MAX;
+}
+
 ht_err hti_decode(const ProtobufCMessageDescriptor *descriptor,
                   ht_bytes body,
                   struct hti_decoded *ret)
@@ -62,11 +73,10 @@ ht_err hti_decode(const ProtobufCMessageDescriptor *descriptor,
     assert(descriptor == &hardtack__wire__authentication_message__descriptor ||
            descriptor == &hardtack__wire__control_message__descriptor ||
            descriptor == &hardtack__wire__extension__descriptor);
-    if (body.len > (SIZE_MAX - BUDGET_BASE) / BUDGET_PER_BYTE ||
-        !hti_is_sound(descriptor, body, 1, is_text)) {
+    if (!hti_is_sound(descriptor, body, 1, is_text)) {
         return HT_EPROTO;
     }
-    arena = hti_arena_new(BUDGET_BASE + BUDGET_PER_BYTE * body.len);
+    arena = hti_arena_new(budget_of(body.len));
     if (arena == NULL) {
         return HT_ENOMEM;
     }

@@ -3,7 +3,8 @@
  *
  * Decoding is bounded: an arena with a budget in proportion to the input, so
  * that a small packet cannot become a large tree (protobuf-c has no limit of
- * its own), and every string is checked to be UTF-8.
+ * its own) nor a large one a huge tree, and every string is checked to be
+ * UTF-8.
  */
 #ifndef HTI_PROTO_CONTROL_H
 #define HTI_PROTO_CONTROL_H

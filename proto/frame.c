@@ -124,6 +124,7 @@ static ht_err grow(struct hti_reader *reader, size_t arriving)
         return HT_ENOMEM;
     }
     if (reader->have > 0) {
+        assert(reader->buf != NULL);
         memcpy(buf->data, reader->buf->data, reader->have);
     }
     hti_buf_unref(reader->buf);

@@ -55,8 +55,18 @@ void hti_own_hello_init(struct hti_own_hello *own, const struct hti_session *s)
 
 /* ---- the peer's ---- */
 
-/* Control characters of ASCII and of Latin 1: a name is printed in tables and
- * logs, and compared by people. */
+/* What ends a line, or turns the direction of what follows, in General
+ * Punctuation: U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. */
+static bool is_unruly(const uint8_t c[3])
+{
+    return c[0] == 0xe2 &&
+           ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f ||
+                              (c[2] >= 0xa8 && c[2] <= 0xae))) ||
+            (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
+/* Control characters of ASCII, of Latin 1 and of Unicode: a name is printed in
+ * tables and logs, and compared by people.  text is UTF-8. */
 static bool has_control(const uint8_t *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -64,6 +74,9 @@ static bool has_control(const uint8_t *text, size_t len)
             return true;
         }
         if (text[i] == 0xc2 && i + 1 < len && text[i + 1] < 0xa0) {
+            return true;
+        }
+        if (len - i >= 3 && is_unruly(text + i)) {
             return true;
         }
     }
@@ -103,7 +116,12 @@ static ht_err check_policy(struct hti_session *s, bool hardtack)
     const char *peer = hti_session_peer_words(s, words);
 
     if (hardtack) {
-        return hti_keyring_count(h->keys) > 0
+        /* A ring whose key everybody knows proves nothing to anybody whom the
+         * kernel does not vouch for. */
+        bool secret =
+            s->mode == HTI_MODE_PEERCRED || !hti_keyring_is_public(h->keys);
+
+        return hti_keyring_count(h->keys) > 0 && secret
                    ? HT_OK
                    : hti_session_fail(s, HT_EAUTH,
                                       "%s is a Hardtack node, and no cookie is "

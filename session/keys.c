@@ -27,6 +27,7 @@ static_assert(crypto_pwhash_SALTBYTES == 16, "the salt is a BLAKE2b-128");
 
 struct hti_keyring {
     _Atomic unsigned refs;
+    bool is_public;
     size_t count;
     size_t ractor_count;
     size_t ractor_at[HTI_KEYS_MAX + 1]; /* offsets in secrets->ractor */
@@ -207,6 +208,7 @@ ht_err hti_keyring_new_peercred(struct hti_keyring **ret_ring)
                        sizeof(PEERCRED_LABEL) - 1, NULL, 0);
     derive_all(&ring->secrets->keys[0], master);
     ring->count = 1;
+    ring->is_public = true;
     sodium_mprotect_readonly(ring->secrets);
     *ret_ring = ring;
     return HT_OK;
@@ -226,6 +228,11 @@ struct hti_keyring *hti_keyring_unref(struct hti_keyring *ring)
         keyring_free(ring);
     }
     return NULL;
+}
+
+bool hti_keyring_is_public(const struct hti_keyring *ring)
+{
+    return ring->is_public;
 }
 
 size_t hti_keyring_count(const struct hti_keyring *ring)

@@ -49,6 +49,10 @@ HT_MUSTUSE ht_err hti_keyring_new_peercred(struct hti_keyring **ret_ring);
 struct hti_keyring *hti_keyring_ref(struct hti_keyring *ring);
 struct hti_keyring *hti_keyring_unref(struct hti_keyring *ring);
 
+/* Whether its key is that public one: such a ring proves nothing by itself, and
+ * is for HTI_MODE_PEERCRED only. */
+bool hti_keyring_is_public(const struct hti_keyring *ring);
+
 size_t hti_keyring_count(const struct hti_keyring *ring);
 const struct hti_keys *hti_keyring_at(const struct hti_keyring *ring, size_t i);
 /* By id; NULL: we do not know that cookie. */

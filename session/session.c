@@ -404,6 +404,25 @@ static ht_err receive_early(struct hti_session *s)
     return HT_OK;
 }
 
+static const struct hti_wire_cast *message_of(const struct hti_envelope *e)
+{
+    return e->kind == HTI_ENVELOPE_CALL ? &e->u.call.m : &e->u.cast;
+}
+
+/* Who keeps a message's bytes keeps all of the payload, but what it counts them
+ * by is their own length.  Were the rest of a payload fields that nobody knows,
+ * a mailbox of 1 MiB could hold thousands of times as much; so a small part of
+ * a payload is not given away, but copied. */
+static struct hti_buf *lasting(const struct hti_envelope *e,
+                               const struct hti_payload *payload)
+{
+    size_t body = e->kind == HTI_ENVELOPE_REPLY
+                      ? e->u.reply.what.len
+                      : message_of(e)->what.len + message_of(e)->metadata.len;
+
+    return body >= payload->len / 2 ? payload->owner : NULL;
+}
+
 ht_err hti_session_dispatch(struct hti_session *s,
                             uint64_t now_ms,
                             const struct hti_payload *payload,
@@ -427,7 +446,7 @@ ht_err hti_session_dispatch(struct hti_session *s,
     case HTI_ENVELOPE_CAST:
     case HTI_ENVELOPE_CALL:
     case HTI_ENVELOPE_REPLY:
-        s->ops->on_message(s->arg, &envelope, payload->owner);
+        s->ops->on_message(s->arg, &envelope, lasting(&envelope, payload));
         return HT_OK;
     case HTI_ENVELOPE_CONTROL:
         return receive_control(s, now_ms, envelope.body);

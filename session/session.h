@@ -84,8 +84,6 @@ struct hti_session_config {
     uint8_t exporter[HTI_EXPORTER_BYTES]; /* of TLS, else zeros */
     bool any_peer;                  /* policy peers = any: ractor nodes too */
     const char *expected_name;      /* dialled by name; NULL: any */
-    const char *cert_name;          /* HTI_MODE_TLS: the peer's certificate is
-                                     * checked against its name by this op below */
     uint64_t connection_id;         /* initiator: not 0, newer is smaller */
     uint8_t nonce[HTI_NONCE_BYTES]; /* random */
     uint32_t challenge;             /* random: ractor's */
@@ -123,7 +121,8 @@ struct hti_session_ops {
     ht_err (*on_open)(void *arg, const struct hti_hello *peer);
     /* The peer sent Ready (once). */
     void (*on_ready)(void *arg);
-    /* CAST, CALL, REPLY.  owner: see struct hti_payload; may be referenced. */
+    /* CAST, CALL, REPLY.  owner: see struct hti_payload; may be referenced. It
+     * is NULL, too, when the message is a small part of the payload. */
     void (*on_message)(void *arg,
                        const struct hti_envelope *envelope,
                        struct hti_buf *owner);

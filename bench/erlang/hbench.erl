@@ -13,6 +13,7 @@ server_loop(N) ->
     receive
         {data, _} -> server_loop(N + 1);
         {count, From} -> From ! {count, N}, server_loop(N);
+        reset -> server_loop(0);
         {'$gen_call', From, {echo, X}} -> gen_server:reply(From, X), server_loop(N);
         stop -> halt(0)
     end.
@@ -40,6 +41,7 @@ run(cast, Server, Size, Seconds) ->
     true = net_kernel:connect_node(Server),
     X = binary:copy(<<0>>, Size),
     To = {server, Server},
+    To ! reset,
     Start = now_us(),
     Sent = cast_loop(To, {data, X}, Start + Seconds * 1000000, 0),
     To ! {count, self()},

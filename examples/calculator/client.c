@@ -24,7 +24,7 @@ int main(int argc, char **argv)
     ht_config config = {.name = "calc-client", .hidden = true};
     ht_node *node = NULL;
     ht_stub *stub = NULL;
-    ht_ref calc;
+    ht_ref calc = {0, 0};
     bool ok = false;
     ht_err err;
 

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
         .cookie_file = argc > 2 ? argv[2] : "cookie",
     };
     ht_node *node = NULL;
-    ht_ref calc;
+    ht_ref calc = {0, 0};
     ht_err err = ht_node_start(&config, &node);
 
     if (!err)

@@ -41,7 +41,8 @@ typedef enum ht_peers {
 typedef enum ht_client_cert {
     HT_CLIENT_CERT_DEFAULT = 0, /* required */
     HT_CLIENT_CERT_REQUIRED,
-    HT_CLIENT_CERT_OPTIONAL, /* for ractor peers, which send none */
+    HT_CLIENT_CERT_OPTIONAL, /* of ractor peers, which send none; Hardtack
+                              * peers must have one all the same */
 } ht_client_cert;
 
 /** Any free port; ht_node_port() tells which. */
@@ -65,8 +66,10 @@ typedef struct ht_peer_config {
     const char *name;         /* name@host it must have; NULL: any */
     ht_encryption encryption; /* 0: the node's own */
     ht_peers peers;           /* 0: the node's own */
-    const char *server_name;  /* name in its certificate; NULL: its node name,
-                               * or the host dialled */
+    const char *server_name;  /* TLS server name to ask for; a ractor peer's
+                               * certificate must hold it, NULL: the host
+                               * dialled.  A Hardtack peer's must hold
+                               * URI:hardtack:name@host, whatever this says */
 } ht_peer_config;
 
 /** Zero everywhere is the default. Strings and arrays are copied. */

@@ -3,6 +3,8 @@
  * finds the payloads that a plain look at the whole stream finds.
  *
  * Input: a byte for the limit, a byte for the sizes of the pieces, the stream.
+ * Bit 6 of the first: the stream is repeated until it is long enough for a
+ * payload's buffer to grow twice, which no input of the fuzzer's would be.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -91,27 +93,50 @@ static size_t feed(struct hti_reader *reader,
     return len;
 }
 
+#define REPEATED ((size_t)192 * 1024)
+
+static struct stream
+stream_of(const uint8_t *data, size_t size, bool is_repeated)
+{
+    static uint8_t bytes[REPEATED];
+    struct stream s = {.data = data, .len = size};
+
+    if (is_repeated && size > 0 && size < REPEATED) {
+        for (size_t at = 0; at < REPEATED; at += size) {
+            size_t left = REPEATED - at;
+
+            memcpy(bytes + at, data, size < left ? size : left);
+        }
+        s.data = bytes;
+        s.len = REPEATED;
+    }
+    return s;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hti_reader reader;
     struct stream s;
     size_t taken = 0;
-    uint32_t random;
-    bool refused = false;
+    uint32_t random, piece_max;
+    bool refused = false, is_repeated;
 
     if (size < 2) {
         return 0;
     }
     hti_reader_init(&reader, (uint64_t)1 << (data[0] % 64));
     random = data[1] + 1u;
-    s = (struct stream){.data = data + 2, .len = size - 2};
+    is_repeated = (data[0] & 64) != 0;
+    s = stream_of(data + 2, size - 2, is_repeated);
+    /* Byte by byte a long stream would take too long. */
+    piece_max = data[1] >= 128 ? 8192 : is_repeated ? 1000 : 16;
     while (taken < s.len && !refused) {
         struct hti_payload payload;
         size_t piece;
         int got;
 
         random = random * 1103515245 + 12345;
-        piece = 1 + (random >> 16) % (data[1] < 128 ? 16 : 8192);
+        piece = 1 + (random >> 16) % piece_max;
         if (piece > s.len - taken) {
             piece = s.len - taken;
         }

@@ -23,8 +23,11 @@ static void report_call(const Calc__Calculator_Service *service,
                         const ProtobufCMessage *message)
 {
     const struct calc *calc = (const struct calc *)(const void *)service;
-    struct value value = {type_find(type), 1,
-                          (void *)(uintptr_t)message}; /* only shown */
+    struct value value = {
+        .type = type_find(type),
+        .count = 1,
+        .message = (ProtobufCMessage *)(uintptr_t)message, /* only shown */
+    };
     char *text = value_show(&value);
 
     report_message("call", calc->label, method, json_pack("[s]", text));

@@ -28,6 +28,13 @@ def binaries():
     }
 
 
+def example():
+    """The programs of examples/rust-peer: the Rust one, the C one, `hardtack`, and its plugin."""
+    build, target = binaries()["c"].resolve().parents[2], binaries()["rust16"].resolve().parent
+    return (target / "rust-peer", build / "examples" / "rust-peer" / "call_rust", build / "bin" / "hardtack",
+            build / "examples" / "calculator" / "calculator_plugin.so")
+
+
 class Peer:
     """A peer process.  Its reports are kept until a wait takes them."""
 

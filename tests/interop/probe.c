@@ -299,7 +299,7 @@ static ht_err text_handle(ht_actor *self, const ht_msg *msg, ht_call call)
 {
     struct probe *probe = ht_state(self);
     ht_bytes bytes = ht_msg_args(msg);
-    struct value value = {type_find("Bytes"), bytes.len, NULL};
+    struct value value = {type_find("Bytes"), bytes.len, NULL, NULL};
     char *text;
 
     if (call.id != 0 || ht_msg_variant(msg)[0] != '\0') {

@@ -18,7 +18,7 @@ import traceback
 
 import conformance
 import scenarios
-from harness import Failure, Peer, binaries
+from harness import Failure, Peer, binaries, example
 
 
 class Cluster:
@@ -50,6 +50,8 @@ def table(kinds, pairs):
     rows = [(f"{s.__name__} {x}-{y}", s, (x, y)) for x, y in pairs for s in scenarios.PAIRS]
     rows += [(f"{s.__name__} {k}", s, (k,)) for k in kinds for s in scenarios.SINGLES]
     rows += [(f"{s.__name__} {k}", s, (k,)) for k in kinds for s in conformance.for_kind(k)]
+    if "c" in kinds and all(path.exists() for path in example()):
+        rows += [(s.__name__, s, ("c",)) for s in scenarios.EXAMPLES]
     return rows
 
 

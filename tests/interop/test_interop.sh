@@ -9,7 +9,7 @@ build=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 here=$(dirname "$(readlink -f "$0")")
 export PEER_C="$build/tests/interop/cpeer"
 
-"$here/build-peers" --offline peer
+"$here/build-peers" --offline tests/interop/peer
 case $? in
 0) exec "$here/run.py" --pairs c-rust16,rust16-c --kinds c,rust16 "handshake " calls_special groups_after ;;
 77)

@@ -142,13 +142,13 @@ static void put_bytes(ht_args *args, const struct value *value)
 
 static void read_message(ht_reader *r, struct value *value)
 {
-    value->items = ht_read_message(r, value->type->message);
+    value->message = ht_read_message(r, value->type->message);
     value->count = 1;
 }
 
 static void put_message(ht_args *args, const struct value *value)
 {
-    ht_args_message(args, value->items);
+    ht_args_message(args, value->message);
 }
 
 #define WITH_VECTOR(NAME, kind, word, ctype)                                   \
@@ -351,7 +351,7 @@ static void message_set(struct value *value, const ProtobufCMessage *message)
 
     if (bytes != NULL) {
         protobuf_c_message_pack(message, bytes);
-        value->items =
+        value->message =
             protobuf_c_message_unpack(value->type->message, NULL, len, bytes);
     }
     value->count = 1;
@@ -388,7 +388,7 @@ static bool parse_message(struct value *value, const char *text)
         message_set(value, &expression.base);
         value_fini(&words);
     }
-    return value->items != NULL;
+    return value->message != NULL;
 }
 
 bool value_parse(const struct type *type,
@@ -505,17 +505,16 @@ static void show_bytes(const uint8_t *bytes, size_t len, FILE *out)
 static void show_message(const struct value *value, FILE *out)
 {
     const ProtobufCMessageDescriptor *type = value->type->message;
+    const void *message = value->message;
 
     if (type == &calc__operands__descriptor) {
-        const Calc__Operands *operands = value->items;
-
-        show_double(operands->a, out);
+        show_double(((const Calc__Operands *)message)->a, out);
         fputc(':', out);
-        show_double(operands->b, out);
+        show_double(((const Calc__Operands *)message)->b, out);
     } else if (type == &calc__result__descriptor) {
-        show_double(((const Calc__Result *)value->items)->value, out);
+        show_double(((const Calc__Result *)message)->value, out);
     } else {
-        const char *text = ((const Calc__Expression *)value->items)->text;
+        const char *text = ((const Calc__Expression *)message)->text;
 
         show_bytes((const uint8_t *)text, strlen(text), out);
     }
@@ -580,12 +579,9 @@ void value_put(const struct value *value, ht_args *args)
 
 void value_fini(struct value *value)
 {
-    if (value->type != NULL && value->type->kind == MESSAGE) {
-        if (value->items != NULL) {
-            protobuf_c_message_free_unpacked(value->items, NULL);
-        }
-    } else {
-        free(value->items);
+    if (value->message != NULL) {
+        protobuf_c_message_free_unpacked(value->message, NULL);
     }
+    free(value->items);
     *value = (struct value){0};
 }

@@ -16,7 +16,8 @@ struct type;
 struct value {
     const struct type *type;
     size_t count; /* elements of a vector, bytes of a string, else 1 */
-    void *items;  /* an array of the C type, or the protobuf message */
+    void *items;  /* an array of the C type, NULL for a message */
+    struct ProtobufCMessage *message;
 };
 
 /** NULL if there is none of that name. */

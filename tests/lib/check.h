@@ -21,18 +21,15 @@
 
 #include <hardtack.h>
 
-#define CHECK(condition) assert_true(condition)
-#define CHECK_OK(call)   check_err_(call, HT_OK, #call, __FILE__, __LINE__)
-#define CHECK_ERR(call, want)                                                  \
-    check_err_(call, want, #call, __FILE__, __LINE__)
+#define CHECK(condition)      assert_true(condition)
+#define CHECK_OK(call)        check_err_(call, HT_OK, #call, __FILE__, __LINE__)
+#define CHECK_ERR(call, want) check_err_(call, want, #call, __FILE__, __LINE__)
 
 static inline void check_err_(
     ht_err got, ht_err want, const char *call, const char *file, int line)
 {
     if (got != want) {
-        print_error("%s: %s, expected %s\n",
-                    call,
-                    ht_errname(got),
+        print_error("%s: %s, expected %s\n", call, ht_errname(got),
                     ht_errname(want));
         _fail(file, line);
     }

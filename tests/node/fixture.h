@@ -35,8 +35,7 @@ static inline uint64_t clock_ms(void)
     return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
 }
 
-/* ---- log lines
- * ---------------------------------------------------------------- */
+/* ---- log lines ---------------------------------------------------------- */
 
 #define LOG_LINES_MAX 4096
 
@@ -111,8 +110,7 @@ static inline void log_fini(struct log *log)
     log->count = 0;
 }
 
-/* ---- nodes
- * ---------------------------------------------------------------------- */
+/* ---- nodes -------------------------------------------------------------- */
 
 static inline ht_config
 node_config(const char *name, ht_encryption encryption, struct log *log)
@@ -178,8 +176,7 @@ static inline unsigned ready_peers(ht_node *node)
     return count;
 }
 
-/* ---- an actor that answers
- * -------------------------------------------------------- */
+/* ---- an actor that answers ---------------------------------------------- */
 
 struct echo {
     _Atomic unsigned long casts;
@@ -258,8 +255,7 @@ check_echo(ht_node *from, const char *node_name, const void *data, size_t len)
     ht_reply_fini(&reply);
 }
 
-/* ---- raw sockets
- * ------------------------------------------------------------------- */
+/* ---- raw sockets -------------------------------------------------------- */
 
 static inline int raw_connect(int port)
 {
@@ -319,9 +315,7 @@ static inline void raw_expect_end(int fd)
     }
 }
 
-/* ---- files
- * ----------------------------------------------------------------------------
- */
+/* ---- files -------------------------------------------------------------- */
 
 static inline char *temp_dir(void)
 {

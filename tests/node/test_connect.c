@@ -124,11 +124,19 @@ static void test_tls_by_node_name(void **state)
     tls_nodes("URI:hardtack:a@localhost", "URI:hardtack:b@localhost", HT_OK);
 }
 
-/* A certificate of the host speaks for its nodes. */
+/* A certificate of the host speaks for none of its nodes: any service of the
+ * host has one. */
 static void test_tls_by_host(void **state)
 {
     (void)state;
-    tls_nodes("DNS:localhost", "DNS:localhost", HT_OK);
+    tls_nodes("URI:hardtack:a@localhost", "DNS:localhost", HT_EAUTH);
+}
+
+/* The acceptor asks the same of who dials. */
+static void test_tls_dialler_by_host(void **state)
+{
+    (void)state;
+    tls_nodes("DNS:localhost", "URI:hardtack:b@localhost", HT_EAUTH);
 }
 
 /* One node cannot claim to be another: the certificate says which it is. */
@@ -155,9 +163,9 @@ static void test_tls_untrusted(void **state)
     (void)state;
     ca_init(&good, "good authority");
     ca_init(&rogue, "rogue authority");
-    fa = make_files(dir, "a", &good, "DNS:localhost", 10);
-    fb = make_files(dir, "b", &rogue, "DNS:localhost", 10);
-    fc = make_files(dir, "c", &good, "DNS:localhost", -1);
+    fa = make_files(dir, "a", &good, "URI:hardtack:a@localhost", 10);
+    fb = make_files(dir, "b", &rogue, "URI:hardtack:b@localhost", 10);
+    fc = make_files(dir, "c", &good, "URI:hardtack:c@localhost", -1);
     use_files(&ca, &fa);
     use_files(&cb, &fb);
     use_files(&cc, &fc);
@@ -202,7 +210,8 @@ static void test_one_port_for_all(void **state)
 
     (void)state;
     ca_init(&authority, "test authority");
-    files = make_files(dir, "all", &authority, "DNS:localhost", 10);
+    files = make_files(dir, "all", &authority,
+                       "URI:hardtack:a@localhost,URI:hardtack:b@localhost", 10);
     use_files(&cb, &files);
     cb.port = 0;
     cb.listeners = &listener;
@@ -382,6 +391,7 @@ CHECK_MAIN(cmocka_unit_test(test_plain),
            cmocka_unit_test(test_interactive_kdf),
            cmocka_unit_test(test_tls_by_node_name),
            cmocka_unit_test(test_tls_by_host),
+           cmocka_unit_test(test_tls_dialler_by_host),
            cmocka_unit_test(test_tls_other_name),
            cmocka_unit_test(test_tls_untrusted),
            cmocka_unit_test(test_one_port_for_all),

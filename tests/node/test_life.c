@@ -5,8 +5,7 @@
 
 #include "tests/node/fixture.h"
 
-/* ---- single-threaded
- * --------------------------------------------------------- */
+/* ---- single-threaded ---------------------------------------------------- */
 
 /* poll(2) on ht_node_fd(), and a round whenever it is readable. */
 static bool turn(ht_node *node)
@@ -136,8 +135,7 @@ static void test_quiet_descriptor(void **state)
     log_fini(&log);
 }
 
-/* ---- run and stop
- * -------------------------------------------------------------- */
+/* ---- run and stop ------------------------------------------------------- */
 
 static ht_node *signalled;
 
@@ -180,8 +178,7 @@ static void test_run_until_signal(void **state)
     run_until_signal(true);
 }
 
-/* ---- drain
- * ------------------------------------------------------------------------ */
+/* ---- drain -------------------------------------------------------------- */
 
 static void test_drain(void **state)
 {
@@ -194,6 +191,7 @@ static void test_drain(void **state)
     ht_node *a = node_start(&ca);
     ht_node *b = node_start(&cb);
     char buf[64];
+    ht_ref ref;
 
     (void)state;
     echo_spawn(b, &echo);
@@ -203,6 +201,7 @@ static void test_drain(void **state)
         sent++;
     }
     CHECK_OK(ht_node_drain(a, 0));
+    CHECK_ERR(ht_spawn(a, &echo_behavior, &echo, NULL, &ref), HT_ECLOSED);
     /* All of it has left: the node may go, and all of it arrives. */
     ht_node_free(a);
     WAIT_FOR(atomic_load(&echo.casts) == sent);
@@ -210,8 +209,7 @@ static void test_drain(void **state)
     log_fini(&log);
 }
 
-/* ---- reload
- * ------------------------------------------------------------------------- */
+/* ---- reload ------------------------------------------------------------- */
 
 /* A cookie is rotated by adding, reordering and removing, without a session
  * being lost. */
@@ -273,8 +271,7 @@ static void test_rotate_cookie(void **state)
     log_fini(&log);
 }
 
-/* ---- free with everything in flight
- * ----------------------------------------------------- */
+/* ---- free with everything in flight ------------------------------------- */
 
 struct thread_call {
     ht_node *node;

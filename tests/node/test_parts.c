@@ -6,8 +6,7 @@
 #include "node/timer.h"
 #include "tests/node/fixture.h"
 
-/* ---- addresses
- * ------------------------------------------------------------------ */
+/* ---- addresses ---------------------------------------------------------- */
 
 static void parses(const char *text, const char *host, int port)
 {
@@ -108,8 +107,7 @@ static void test_who_is_behind(void **state)
                         "[::1]:5");
 }
 
-/* ---- deadlines
- * ---------------------------------------------------------------------- */
+/* ---- deadlines ---------------------------------------------------------- */
 
 #define TIMERS 500
 
@@ -186,8 +184,7 @@ static void test_timer_that_comes_again(void **state)
     hti_timers_fini(&heap);
 }
 
-/* ---- strangers
- * ------------------------------------------------------------------------- */
+/* ---- strangers ---------------------------------------------------------- */
 
 static struct hti_pending_entry *evicted[16];
 static unsigned evicted_count;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TLS over bytes, without sockets: two ends and the sinks between them. */
 #include "node/tls.h"
+
+#include <openssl/ssl.h>
+
 #include "tests/node/certs.h"
 
 #define SINK_BYTES (256 * 1024)
@@ -102,7 +105,7 @@ static void test_cookie(void **state)
                         HTI_EXPORTER_BYTES);
     assert_memory_equal(hti_tls_key(a.conn)->id, hti_tls_key(b.conn)->id,
                         HTI_KEY_ID_BYTES);
-    assert_false(hti_tls_cert_matches(a.conn, "a@localhost"));
+    assert_false(hti_tls_cert_matches(a.conn, "a@localhost", true));
 
     assert_int_equal(hti_tls_write(a.conn, "hello", 5), 5);
     hti_tls_feed(b.conn, a.sink.buf, a.sink.len);
@@ -202,7 +205,9 @@ static void test_certificate_instead_of_cookie(void **state)
     free(dir);
 }
 
-static void names(const char *san, const char *name, bool want)
+/* Whether the acceptor takes the initiator's certificate for name. */
+static void
+names_of(bool hardtack, const char *san, const char *name, bool want)
 {
     char *dir = temp_dir();
     struct cert_files files;
@@ -217,7 +222,7 @@ static void names(const char *san, const char *name, bool want)
     assert_int_equal(a.state, 1);
     assert_int_equal(b.state, 1);
     assert_int_equal(hti_tls_mode(b.conn), HTI_MODE_TLS);
-    assert_int_equal(hti_tls_cert_matches(b.conn, name), want);
+    assert_int_equal(hti_tls_cert_matches(b.conn, name, hardtack), want);
     end_fini(&a);
     end_fini(&b);
     remove_files(&files);
@@ -226,22 +231,147 @@ static void names(const char *san, const char *name, bool want)
     free(dir);
 }
 
+/* A Hardtack node is named by its URI, and by nothing else. */
 static void test_certificate_names(void **state)
 {
     (void)state;
-    names("URI:hardtack:a@host", "a@host", true);
-    names("URI:hardtack:a@host", "b@host", false);
-    names("URI:hardtack:a@host", "a@host2", false);
-    names("URI:hardtack:a@host,URI:hardtack:b@host", "b@host", true);
-    names("DNS:host", "anything@host", true);
-    names("DNS:HOST", "anything@host", true);
-    names("DNS:host", "anything@other", false);
-    names("DNS:*.example.org", "a@one.example.org", true);
-    names("DNS:*.example.org", "a@one.two.example.org", false);
-    names("IP:10.1.2.3", "a@10.1.2.3", true);
-    /* Once it names nodes, its hosts do not speak for others. */
-    names("URI:hardtack:a@host,DNS:host", "b@host", false);
-    names("URI:https://host/", "a@host", false);
+    names_of(true, "URI:hardtack:a@host", "a@host", true);
+    names_of(true, "URI:hardtack:a@host", "b@host", false);
+    names_of(true, "URI:hardtack:a@host", "a@host2", false);
+    names_of(true, "URI:hardtack:a@host", "A@host", false);
+    names_of(true, "URI:hardtack:a@host,URI:hardtack:b@host", "b@host", true);
+    names_of(true, "URI:hardtack:a@host,DNS:host", "b@host", false);
+    names_of(true, "URI:https://host/", "a@host", false);
+    names_of(true, "DNS:host", "a@host", false);
+    names_of(true, "DNS:localhost", "a@localhost", false);
+    names_of(true, "IP:10.1.2.3", "a@10.1.2.3", false);
+}
+
+/* Of a ractor node that dialled us: its host, or its name if it has one. */
+static void test_certificate_of_ractor_names(void **state)
+{
+    (void)state;
+    names_of(false, "DNS:host", "anything@host", true);
+    names_of(false, "DNS:HOST", "anything@host", true);
+    names_of(false, "DNS:host", "anything@other", false);
+    names_of(false, "DNS:host", "anything", false);
+    names_of(false, "DNS:*.example.org", "a@one.example.org", true);
+    names_of(false, "DNS:*.example.org", "a@one.two.example.org", false);
+    names_of(false, "IP:10.1.2.3", "a@10.1.2.3", true);
+    names_of(false, "URI:hardtack:a@host", "a@host", true);
+    names_of(false, "URI:hardtack:a@host,DNS:host", "b@host", false);
+}
+
+/* What was dialled: server_name, or without one the host; a certificate's host
+ * does not count because the peer claims to be there. */
+static void
+dialled(const char *san, const char *server_name, const char *name, bool want)
+{
+    char *dir = temp_dir();
+    struct cert_files files;
+    struct hti_tls_params params;
+    const char *text = NULL;
+    struct ca ca;
+    struct end a, b;
+
+    ca_init(&ca, "authority");
+    files = make_files(dir, "n", &ca, san, 10);
+    end_init(&a, true, TLS_BIT, keyring(NULL, NULL), &files);
+    end_init(&b, false, TLS_BIT, keyring(NULL, NULL), &files);
+    hti_tls_conn_free(a.conn);
+    params = (struct hti_tls_params){
+        .tls = a.tls,
+        .keys = a.keys,
+        .initiator = true,
+        .encryption = TLS_BIT,
+        .host = "localhost",
+        .server_name = server_name,
+        .sink = &a.sink,
+    };
+    CHECK_OK(hti_tls_conn_new(&params, &a.conn, &text));
+    handshake(&a, &b);
+    assert_int_equal(a.state, 1);
+    assert_int_equal(b.state, 1);
+    assert_int_equal(hti_tls_cert_matches(a.conn, name, false), want);
+    end_fini(&a);
+    end_fini(&b);
+    remove_files(&files);
+    ca_fini(&ca);
+    rmdir(dir);
+    free(dir);
+}
+
+static void test_certificate_of_dialled_ractor(void **state)
+{
+    (void)state;
+    dialled("DNS:localhost", NULL, "x@anywhere", true);
+    dialled("DNS:anywhere", NULL, "x@anywhere", false);
+    dialled("DNS:node.example", "node.example", "x@anywhere", true);
+    dialled("DNS:localhost", "node.example", "x@localhost", false);
+    dialled("IP:10.0.0.1", "10.0.0.1", "x@anywhere", true);
+    dialled("URI:hardtack:x@anywhere", NULL, "x@anywhere", true);
+    dialled("URI:hardtack:y@anywhere,DNS:localhost", NULL, "x@anywhere", false);
+}
+
+/* A peer without a certificate, where a ractor one may come so. */
+static void test_certificate_is_optional_for_ractor(void **state)
+{
+    char *dir = temp_dir();
+    struct cert_files files;
+    struct hti_tls_params params;
+    const char *text = NULL;
+    struct ca ca;
+    struct end a, b;
+
+    (void)state;
+    ca_init(&ca, "authority");
+    files = make_files(dir, "n", &ca, "DNS:localhost", 10);
+    for (unsigned optional = 0; optional < 2; optional++) {
+        SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+        SSL *ssl = SSL_new(ctx);
+        BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+
+        memset(&a, 0, sizeof(a));
+        end_init(&b, false, TLS_BIT, keyring(NULL, NULL), &files);
+        hti_tls_conn_free(b.conn);
+        params = (struct hti_tls_params){
+            .tls = b.tls,
+            .keys = b.keys,
+            .encryption = TLS_BIT,
+            .cert_optional = optional != 0,
+            .sink = &b.sink,
+        };
+        CHECK_OK(hti_tls_conn_new(&params, &b.conn, &text));
+        SSL_set_bio(ssl, in, out);
+        SSL_set_connect_state(ssl);
+        for (unsigned i = 0; i < 4 && b.state == 0; i++) {
+            char *data;
+            long len;
+
+            (void)SSL_do_handshake(ssl);
+            len = BIO_get_mem_data(out, &data);
+            hti_tls_feed(b.conn, data, (size_t)len);
+            b.state = hti_tls_handshake(b.conn);
+            (void)BIO_reset(out);
+            BIO_write(in, b.sink.buf, (int)b.sink.len);
+            b.sink.len = 0;
+        }
+        if (optional) {
+            assert_int_equal(b.state, 1);
+            assert_true(hti_tls_cert_matches(b.conn, "r@localhost", false));
+            assert_false(hti_tls_cert_matches(b.conn, "r@localhost", true));
+        } else {
+            assert_int_equal(b.state, HT_EAUTH);
+            assert_string_equal(hti_tls_why(b.conn), "peer has no certificate");
+        }
+        SSL_free(ssl);
+        SSL_CTX_free(ctx);
+        end_fini(&b);
+    }
+    remove_files(&files);
+    ca_fini(&ca);
+    rmdir(dir);
+    free(dir);
 }
 
 /* Everything written comes out again, in records of any size. */
@@ -284,10 +414,62 @@ static void test_much_data(void **state)
     end_fini(&b);
 }
 
+/* Keys are changed after so many bytes, in both directions, and nothing is
+ * lost: the peer answers the request before it writes again. */
+static void test_rekey(void **state)
+{
+    static const uint8_t piece[1000] = {1, 2, 3};
+    struct hti_tls_params params;
+    const char *text = NULL;
+    uint8_t got[2000];
+    struct end a, b;
+    unsigned answers = 0;
+
+    (void)state;
+    end_init(&a, true, COOKIE_BIT, keyring(COOKIE, NULL), NULL);
+    end_init(&b, false, COOKIE_BIT, keyring(COOKIE, NULL), NULL);
+    hti_tls_conn_free(a.conn);
+    params = (struct hti_tls_params){
+        .tls = a.tls,
+        .keys = a.keys,
+        .initiator = true,
+        .encryption = COOKIE_BIT,
+        .rekey_bytes = 3000,
+        .sink = &a.sink,
+    };
+    CHECK_OK(hti_tls_conn_new(&params, &a.conn, &text));
+    handshake(&a, &b);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(hti_tls_write(a.conn, piece, sizeof(piece)),
+                         sizeof(piece));
+        hti_tls_feed(b.conn, a.sink.buf, a.sink.len);
+        assert_int_equal(hti_tls_read(b.conn, got, sizeof(got)), sizeof(piece));
+        assert_memory_equal(got, piece, sizeof(piece));
+        assert_int_equal(hti_tls_read(b.conn, got, sizeof(got)), 0);
+        a.sink.len = 0;
+        assert_int_equal(hti_tls_write(b.conn, "answer", 6), 6);
+        /* More than the record of these 6: its own new key. */
+        answers += b.sink.len > 6 + 5 + 1 + 16;
+        hti_tls_feed(a.conn, b.sink.buf, b.sink.len);
+        assert_int_equal(hti_tls_read(a.conn, got, sizeof(got)), 6);
+        assert_int_equal(hti_tls_read(a.conn, got, sizeof(got)), 0);
+        b.sink.len = 0;
+        hti_tls_rest(a.conn);
+        hti_tls_rest(b.conn);
+    }
+    CHECK(answers >= 5);
+    end_fini(&a);
+    end_fini(&b);
+}
+
 CHECK_MAIN(cmocka_unit_test(test_cookie),
            cmocka_unit_test(test_altered_record),
            cmocka_unit_test(test_unknown_cookie),
            cmocka_unit_test(test_wrong_binder),
            cmocka_unit_test(test_certificate_instead_of_cookie),
            cmocka_unit_test(test_certificate_names),
+           cmocka_unit_test(test_certificate_of_ractor_names),
+           cmocka_unit_test(test_certificate_of_dialled_ractor),
+           cmocka_unit_test(test_certificate_is_optional_for_ractor),
+           cmocka_unit_test(test_rekey),
            cmocka_unit_test(test_much_data))

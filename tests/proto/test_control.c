@@ -180,6 +180,17 @@ static void test_a_tree_of_empty_elements_does_not(void **state)
     CHECK_ERR(decode_spawn("", 100000, &n), HT_EPROTO);
 }
 
+/* Above, the budget grows with the message; here it no longer does. */
+static void test_a_huge_tree_is_refused_whatever_its_size(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    CHECK_OK(decode_spawn("08ffff3f", 1 << 20, &n)); /* the most of use */
+    assert_int_equal(n, 1 << 20);
+    CHECK_ERR(decode_spawn("08ffff3f", 3 << 20, &n), HT_EPROTO);
+}
+
 static void test_an_arena_refuses_at_its_budget(void **state)
 {
     struct hti_arena *arena = hti_arena_new(10000);
@@ -291,6 +302,7 @@ CHECK_MAIN(cmocka_unit_test(test_every_string_must_be_utf8),
            cmocka_unit_test(test_an_empty_message_is_taken),
            cmocka_unit_test(test_a_spawn_of_a_whole_node_fits_the_budget),
            cmocka_unit_test(test_a_tree_of_empty_elements_does_not),
+           cmocka_unit_test(test_a_huge_tree_is_refused_whatever_its_size),
            cmocka_unit_test(test_an_arena_refuses_at_its_budget),
            cmocka_unit_test(test_a_full_batch_is_encoded),
            cmocka_unit_test(test_names_may_be_left_out),

@@ -279,6 +279,21 @@ static void test_peercred_ring(void **state)
     meet(&a, &b, 0);
     check_none_open(&a, &b);
     fini_pair(&a, &b);
+
+    /* Nor where two nodes were given it by mistake. */
+    for (unsigned mode = HTI_MODE_NONE; mode <= HTI_MODE_TLS; mode++) {
+        CHECK_OK(hti_keyring_new_peercred(&ra));
+        CHECK_OK(hti_keyring_new_peercred(&rb));
+        side_init(&a, true, ra);
+        side_init(&b, false, rb);
+        a.config.mode = b.config.mode = (enum hti_session_mode)mode;
+        a.config.tls_key = hti_keyring_at(ra, 0);
+        b.config.tls_key = hti_keyring_at(rb, 0);
+        meet(&a, &b, 0);
+        check_none_open(&a, &b);
+        CHECK(b.err == HT_EAUTH && b.names == 0 && b.out.len == 0);
+        fini_pair(&a, &b);
+    }
 }
 
 /* ---- who it is ---- */
@@ -345,9 +360,18 @@ static void test_other_name_than_dialled(void **state)
 static void test_bad_names(void **state)
 {
     static char long_name[HTI_NAME_BYTES_MAX + 2];
-    static const char *const names[] = {
-        "",          long_name,  "a\nb",        "a\x7f",
-        "a\xc2\x85", "\xff\xfe", "\xed\xa0\x80"};
+    static const char *const names[] = {"", long_name, "a\nb", "a\x7f",
+                                        "a\xc2\x85", "\xff\xfe", "\xed\xa0\x80",
+                                        /* ends a line, turns it round */
+                                        "a\xe2\x80\xa8",
+                                        "\xe2\x80\xae"
+                                        "b",
+                                        "a\xe2\x81\xa6"
+                                        "b",
+                                        "\xe2\x80\x8f"};
+    static const char *const good[] = {"a\xe2\x80\xa7", "a\xe2\x80\xaf",
+                                       "\xe2\x80\x8d",
+                                       "\xe2\x82\xa8\xe2\x81\xa5"};
     struct side a, b;
 
     (void)state;
@@ -366,6 +390,13 @@ static void test_bad_names(void **state)
         meet(&a, &b, 0);
         check_none_open(&a, &b);
         CHECK(a.err == HT_EPROTO && a.peers_checked == 0);
+        fini_pair(&a, &b);
+    }
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        init_pair(&a, &b);
+        a.self.name = good[i];
+        meet(&a, &b, 0);
+        check_both_open(&a, &b);
         fini_pair(&a, &b);
     }
     long_name[HTI_NAME_BYTES_MAX] = '\0';

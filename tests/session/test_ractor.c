@@ -404,12 +404,13 @@ static size_t strip(const uint8_t *frame, uint8_t *ret, size_t cap)
 static bool deliver_stripped(struct side *from, struct side *to)
 {
     uint8_t bytes[HTI_HANDSHAKE_BYTES_MAX];
-    const uint8_t *frame = from->out.bytes + from->out.at;
+    const uint8_t *frame;
     size_t n;
 
     if (from->out.at == from->out.len || side_is(to, HTI_SESSION_CLOSED)) {
         return false;
     }
+    frame = from->out.bytes + from->out.at;
     n = strip(frame, bytes, sizeof(bytes));
     from->out.at += frame_len(frame);
     return side_feed(to, 0, bytes, n) == HT_OK;

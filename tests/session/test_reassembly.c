@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_reassembly.c - large messages in pieces. */
+#include "proto/pb.h"
 #include "tests/session/fixture.h"
 
 #define LANES_MAX 16
@@ -83,8 +84,67 @@ static void test_pieces_become_the_message(void **state)
         }
         CHECK(a.messages == i + 1 && a.last.u.cast.to == i);
         CHECK(a.last_what_len == sizes[i % 6] && a.last_what_sum == big.sum);
-        CHECK(a.last_owned); /* can be kept without a copy */
+        /* can be kept without a copy */
+        CHECK(a.last_owned || sizes[i % 6] < HTI_INPLACE_MAX);
         big_fini(&big);
+    }
+    side_fini(&a);
+    side_fini(&b);
+}
+
+/* A payload of n bytes with a message of body bytes in it; the rest is a field
+ * that nobody knows. */
+static void
+padded(struct side *side, enum hti_envelope_kind kind, size_t body, size_t n)
+{
+    uint8_t *blob = calloc(1, n);
+    struct hti_wire_cast cast = {.to = 1, .what = {blob, body}};
+    struct hti_wire_call call = {.m = cast, .tag = 1};
+    struct hti_wire_reply reply = {.to = 1, .tag = 1, .what = {blob, body}};
+    struct hti_frame *frame =
+        kind == HTI_ENVELOPE_CAST   ? hti_frame_cast(&cast, 0)
+        : kind == HTI_ENVELOPE_CALL ? hti_frame_call(&call, 0)
+                                    : hti_frame_reply(&reply, 0);
+    uint8_t *stream = malloc(n + 32);
+    size_t len, pad;
+    uint8_t *p;
+
+    CHECK(blob != NULL && frame != NULL && stream != NULL);
+    len = frame->len - HTI_FRAME_HEAD;
+    memcpy(stream + HTI_FRAME_HEAD, frame->bytes + HTI_FRAME_HEAD, len);
+    p = stream + HTI_FRAME_HEAD + len;
+    *p++ = 0x7a; /* 15, length-delimited */
+    pad = n - len;
+    p = hti_pb_put_varint(p, pad);
+    memset(p, 0, pad);
+    p += pad;
+    len = (size_t)(p - stream) - HTI_FRAME_HEAD;
+    for (unsigned i = 0; i < HTI_FRAME_HEAD; i++) {
+        stream[i] = (uint8_t)((uint64_t)len >> (56 - 8 * i));
+    }
+    CHECK_OK(side_feed(side, 0, stream, (size_t)(p - stream)));
+    CHECK(side->last.kind == kind && side->last_what_len == body);
+    hti_frame_free(frame);
+    free(stream);
+    free(blob);
+}
+
+/* Else what is counted as 4 KiB in a mailbox would hold 16 MiB of memory. */
+static void test_a_small_part_of_a_payload_is_not_given_away(void **state)
+{
+    static const enum hti_envelope_kind kinds[] = {
+        HTI_ENVELOPE_CAST, HTI_ENVELOPE_CALL, HTI_ENVELOPE_REPLY};
+    struct side a, b;
+
+    (void)state;
+    pair_open(&a, &b);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        padded(&a, kinds[i], 5000, 100000);
+        CHECK(!a.last_owned);
+        padded(&a, kinds[i], 49000, 100000);
+        CHECK(!a.last_owned);
+        padded(&a, kinds[i], 51000, 100000);
+        CHECK(a.last_owned);
     }
     side_fini(&a);
     side_fini(&b);
@@ -249,6 +309,7 @@ static void test_garbage_in_pieces(void **state)
 }
 
 CHECK_MAIN(cmocka_unit_test(test_pieces_become_the_message),
+           cmocka_unit_test(test_a_small_part_of_a_payload_is_not_given_away),
            cmocka_unit_test(test_lanes_interleave),
            cmocka_unit_test(test_small_messages_overtake),
            cmocka_unit_test(test_refused_pieces),

@@ -454,7 +454,9 @@ static void list_groups(struct sim_node *n, struct listing *l)
     memset(l, 0, sizeof(*l));
     l->node = n->node;
     ht_group_each(n->node, list_group, l);
-    qsort(l->lines, l->count, sizeof(*l->lines), compare_lines);
+    if (l->count > 0) {
+        qsort(l->lines, l->count, sizeof(*l->lines), compare_lines);
+    }
 }
 
 static void free_listing(struct listing *l)

@@ -60,10 +60,11 @@ static void end_close(void *io_arg, ht_err why)
     }
 }
 
-static bool end_cert_matches(void *io_arg, const char *name)
+static bool end_cert_matches(void *io_arg, const char *name, bool hardtack)
 {
     (void)io_arg;
     (void)name;
+    (void)hardtack;
     return true;
 }
 

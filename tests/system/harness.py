@@ -48,6 +48,14 @@ def contains(text, part):
         raise Failed("expected %r in:\n%s" % (part, text))
 
 
+def no_sanitizer_spoke(logs):
+    """For builds under sanitizers: a node that is killed at the end of its
+    scenario has no exit status to tell by."""
+    for word in ("Sanitizer:", "runtime error:", "Assertion"):
+        if word in logs:
+            raise Failed("%r in a node's log" % word)
+
+
 class Result:
     def __init__(self, code, out, err):
         self.code, self.out, self.err = code, out, err

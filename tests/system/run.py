@@ -24,6 +24,7 @@ def run_one(name, fn, build):
     word, text = "ok", ""
     try:
         fn(scene)
+        harness.no_sanitizer_spoke(scene.logs())
     except harness.Skipped as e:
         word, text = "skip", str(e)
     except harness.Failed as e:

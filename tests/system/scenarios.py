@@ -246,7 +246,10 @@ def every_command(scene):
         contains(scene.run("actors", *where).out, "calculator")
         contains(scene.run("call", "calculator", "Add", '{"a": 1, "b": 2}',
                            *where).out, '"value": 3.0')
-        scene.run("cast", "calculator", "Add", '{"a": 1, "b": 2}', *where)
+        scene.run("cast", "memory", "Store", '{"value": 7}', *where)
+        until("stored", lambda w=where: scene.run(
+            "call", "memory", "Recall", *w).out == '{\n  "value": 7.0\n}\n')
+        scene.run("cast", "memory", "Store", '{"value": 0}', *where)
         scene.run("disconnect", "b@test", *where)
         contains(scene.run("connect", b.address(), "--name", "b@test",
                            *where).out, "a@test is connected to")
@@ -301,9 +304,12 @@ def calls_and_casts(scene):
             (["calculator", "Nope"], "calc.Calculator has Add, Sub, Mul"),
             (["calculator", "Add", '{"c": 1}'], 'has no field "c"'),
             (["calculator", "Add", '{"a": "x"}'], "a: expected a number"),
+            (["memory", "Store"], "is a cast: nothing comes back"),
             (["slow@c@test", "Slow"], "is no typed service"),
             (["<a@test.1.1>", "Add", "--text", "x"], "no actor can be")):
         contains(call(*args, code=1).err, want)
+    contains(a.run("cast", "calculator", "Add", code=1).err,
+             "is a call: it answers")
     for args in (["calculator", "Add", "{"], ["calculator"],
                  ["calculator", "Add", "{}", "--text", "x"],
                  ["calculator", "Add", "--raw", "0"], ["group:", "Add"]):
