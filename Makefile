@@ -46,7 +46,7 @@ JSON_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard json/*.c))
 GW_DEPS := jansson zlib
 GW_LIBS  = $(shell pkg-config --libs $(GW_DEPS) 2>/dev/null) -lwslay -lhttp_parser
 GW_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard gateway/*.c)) $(JSON_OBJS) $(PB_GW:.c=.o)
-GW_MORE := $(patsubst %,$(BUILD)/%.o,base/table base/utf8 proto/arena proto/pb proto/admin/admin.pb-c)
+GW_MORE := $(patsubst %,$(BUILD)/%.o,base/mem base/table base/utf8 proto/arena proto/pb proto/admin/admin.pb-c)
 GW_A    := $(BUILD)/libhardtack-gateway.a
 GW_SO   := $(BUILD)/libhardtack-gateway.so.$(VERSION)
 

@@ -29,6 +29,8 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
+#include "gateway/queue.h"
+
 /* ---- vocabulary ---------------------------------------------------------- */
 
 struct gw_conn;     /* conn.h: a connection */
@@ -69,7 +71,7 @@ struct gw_frame *gw_frame_unref(struct gw_frame *frame); /* returns NULL */
 struct gw_client {
     struct ht_gateway *gateway;
     struct gw_loop *loop;
-    ht_actor *self; /* valid in turns of this actor; NULL before and after */
+    ht_actor *self; /* to be used in turns of this actor only */
     ht_ref ref;
     char name[32]; /* "client-<hex>", registered; "" for HTTP */
     enum gw_encoding encoding;
@@ -78,6 +80,9 @@ struct gw_client {
     struct gw_session *session;   /* NULL: said no hello: ends with its conn */
     struct gw_identity *identity; /* NULL: nobody. Of the message side */
     struct gw_messages *messages; /* of the message side; may be NULL */
+    struct gw_queue queue;        /* its numbered messages */
+    bool closing;                 /* gw_client_close(): no session is left */
+    bool talked;                  /* it has sent a message */
     char address[64];             /* of the peer, for logs */
 };
 
@@ -104,6 +109,12 @@ struct gw_hubs **gw_loop_hubs(struct gw_loop *loop);
  * and so may touch this loop's clients. */
 uint32_t gw_loop_scheduler(const struct gw_loop *loop);
 struct ht_gateway *gw_loop_gateway(const struct gw_loop *loop);
+
+/* An actor that points into the gateway begins (before it is spawned), and does
+ * not point there any more (in its terminate, or when the spawn failed): the
+ * gateway is freed after the last one. Any thread. */
+void gw_hold(struct ht_gateway *gateway);
+void gw_release(struct ht_gateway *gateway);
 
 /* ---- transport: what the message side calls ------------------------------ */
 
@@ -135,8 +146,9 @@ HT_MUSTUSE ht_err gw_client_hello(struct gw_client *client);
  * rest, it takes over the connection (this client ends, silently) and sends the
  * welcome; else this one says hello and the welcome says that it is afresh.
  * Until that is decided nothing more is read.  Once a connection, else
- * HT_EINVAL.  The session keeps the identity that it had; it is not resumed
- * by one who now has another user. */
+ * HT_EINVAL.  It has to be the first message.  The session is not resumed by
+ * one whose identity is another user's; an identity of the same user replaces
+ * its own. */
 HT_MUSTUSE ht_err gw_client_resume(struct gw_client *client,
                                    const char *token,
                                    size_t token_len,
@@ -189,7 +201,7 @@ ht_err gw_message_event(struct gw_client *client, const ht_event *event);
 /* The client ends: free client->messages and its subscriptions.  Runs in a
  * turn of the client's actor, or of its loop's manager. */
 void gw_message_end(struct gw_client *client);
-/* The loop ends, after all of its clients. */
+/* Every actor of the gateway has ended; the thread that frees it. */
 void gw_loop_messages_fini(struct gw_loop *loop);
 
 /* A bearer token, from `Authorization: Bearer`: fills client->identity.
