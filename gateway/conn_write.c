@@ -282,7 +282,7 @@ static void shut(struct gw_conn *c)
         c->lost = true;
         return;
     }
-    if (c->ws != NULL) {
+    if (c->ws != NULL && !c->ws->broken) {
         return; /* it is the peer's turn to close */
     }
     if (c->tls != NULL) {

@@ -89,9 +89,11 @@ static bool has_work(const struct gw_loop *loop)
 
 static void start_ticking(struct gw_loop *loop)
 {
+    uint64_t timer;
+
     if (!loop->ticking) {
         loop->ticking =
-            ht_timer_start(loop->self, loop->tick_ms, 0, NULL, NULL) == HT_OK;
+            ht_timer_start(loop->self, loop->tick_ms, 0, NULL, &timer) == HT_OK;
     }
 }
 
