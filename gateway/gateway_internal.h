@@ -180,7 +180,6 @@ struct gw_http_call {
     const char *actor;
     const char *method;
     uint32_t timeout_ms;
-    const char *msg_id; /* of the header Idempotency-Key, NULL: none */
     ht_bytes body;
 };
 void gw_http_call(struct gw_client *client, const struct gw_http_call *call);

@@ -194,7 +194,6 @@ static void call_or_cast(struct gw_conn *c, bool cast, char *rest)
         gw_api_error(c, 400, "", HT_EINVAL, "timeout_ms is not a number");
         return;
     }
-    call.msg_id = gw_http_header(h, "Idempotency-Key");
     call.body = (ht_bytes){h->body, h->body_len};
     if (rate_is_fine(c)) {
         gw_http_call(c->client, &call);
@@ -356,8 +355,7 @@ static void preflight(struct gw_conn *c)
 {
     answer(c, 200,
            "Access-Control-Allow-Methods: GET, POST\r\n"
-           "Access-Control-Allow-Headers: Authorization, Content-Type, "
-           "Idempotency-Key\r\n"
+           "Access-Control-Allow-Headers: Authorization, Content-Type\r\n"
            "Access-Control-Max-Age: 600\r\n",
            TEXT_TYPE, NULL, 0);
 }
