@@ -221,7 +221,9 @@ static ht_err take_json(struct gw_message *message,
 {
     json_error_t why;
 
-    message->owner = calloc(1, sizeof(*message->owner));
+    if (message->owner == NULL) {
+        message->owner = calloc(1, sizeof(*message->owner));
+    }
     if (message->owner == NULL) {
         return HT_ENOMEM;
     }

@@ -77,11 +77,12 @@ void gw_message_end(struct gw_client *client)
 
 /* ---- may it? ------------------------------------------------------------- */
 
-/* What only actors say to a client's actor (client.proto).  A client that could
- * say it would close another's connection. */
+/* What only actors say to a client's actor (client.proto), and its gateway.  A
+ * client that could say it would close another's connection. */
 static bool is_reserved(const char *method)
 {
-    return strcmp(method, "HtDeliver") == 0 || strcmp(method, "HtWho") == 0 ||
+    return strncmp(method, "gateway.", 8) == 0 ||
+           strcmp(method, "HtDeliver") == 0 || strcmp(method, "HtWho") == 0 ||
            strcmp(method, "HtClose") == 0;
 }
 

@@ -170,11 +170,11 @@ static void test_protobuf_says_the_same(void **state)
     Hardtack__Gateway__Message in = HARDTACK__GATEWAY__MESSAGE__INIT;
 
     (void)state;
-    in.to = "calculator";
-    in.from = "client-1";
-    in.msg_id = "7";
+    in.to = (char *)"calculator";
+    in.from = (char *)"client-1";
+    in.msg_id = (char *)"7";
     in.payload_case = HARDTACK__GATEWAY__MESSAGE__PAYLOAD_TEXT;
-    in.text = "10 + 5";
+    in.text = (char *)"10 + 5";
     in.timeout_ms = 250;
     CHECK_OK(pb(&in));
     assert_int_equal(m.type, GW_TYPE(CALL));
@@ -186,9 +186,9 @@ static void test_protobuf_says_the_same(void **state)
     assert_int_equal(m.timeout_ms, 250);
     gw_message_fini(&m);
 
-    in.method = "Div";
+    in.method = (char *)"Div";
     in.payload_case = HARDTACK__GATEWAY__MESSAGE__PAYLOAD_JSON;
-    in.json = "{\"a\":1}";
+    in.json = (char *)"{\"a\":1}";
     CHECK_OK(pb(&in));
     assert_int_equal(m.payload, GW_PAYLOAD_JSON);
     assert_int_equal(json_object_size(m.json), 1);
