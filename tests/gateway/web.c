@@ -160,7 +160,7 @@ unsigned web_answer(struct web *web, char *buf, size_t len)
     head = (size_t)(end - web->buf) + 4;
     assert_int_equal(sscanf(web->buf, "HTTP/1.1 %u", &status), 1);
     length = strcasestr(web->buf, "\r\nContent-Length: ");
-    if (length != NULL && length < end) {
+    if (length != NULL && length < end && !web->head) {
         body = strtoul(length + 18, NULL, 10);
     }
     while (web->len < head + body) {
@@ -180,6 +180,7 @@ unsigned web_ask(int port, const char *request, char *buf, size_t len)
     unsigned status;
 
     web_open(&web, port);
+    web.head = strncmp(request, "HEAD ", 5) == 0;
     web_say(&web, request);
     status = web_answer(&web, buf, len);
     web_close(&web);

@@ -42,6 +42,7 @@ struct web {
     int fd;
     char *buf;
     size_t len, cap;
+    bool head; /* what is asked for has no body */
 };
 
 struct web_frame {
