@@ -282,7 +282,9 @@ void gw_client_too_slow(struct gw_client *client)
     struct gw_conn *conn = client->conn;
 
     gw_count(client->loop, GW_CLOSED_SLOW, 1);
-    gw_conn_drop_control(conn);
+    if (conn->control_bytes > config(client)->queued_bytes_max) {
+        gw_conn_drop_control(conn);
+    }
     if (conn->ws != NULL) {
         gw_ws_close(conn, CLOSE_LATER, "too slow");
     } else {
