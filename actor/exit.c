@@ -197,6 +197,9 @@ ht_err hti_rt_remote_stop(ht_node *node, uint64_t pid, const ht_exit *why)
                        : why->kind == HT_EXIT_DRAINED ? HTI_CONTROL_DRAIN
                                                       : HTI_CONTROL_STOP;
 
+    if ((hti_actor_flags(node, pid) & HTI_ACTOR_LOCAL_ONLY) != 0) {
+        return HT_EDENIED;
+    }
     return hti_actor_control(node, pid, control, why->kind, why->text);
 }
 

@@ -87,6 +87,10 @@ void hti_post_to_slot(ht_node *node, uint64_t pid, struct hti_item *item);
 #define HTI_ACTOR_ADVERTISED 1u /* peers know of it */
 #define HTI_ACTOR_UNLISTED   2u /* a name that is never advertised */
 #define HTI_ACTOR_LOCAL_ONLY 4u /* other nodes may not send to it */
+/* Who ends it when the node stops: not hti_rt_stop(), at once, but */
+#define HTI_ACTOR_CHILD  8u  /* its supervisor, or that one's reaper */
+#define HTI_ACTOR_NESTED 16u /* itself, when its parent ends: a supervisor */
+#define HTI_ACTOR_REAPER 32u /* itself, when it is done; may begin late */
 
 /* The actor takes messages; false from the moment that it begins to end, which
  * is before hti_directory_actor_ended().  Any thread. */
@@ -228,6 +232,7 @@ struct ht_actor {
     void *state;
     struct hti_spawn_wait *spawn_wait;
     bool trap_exit;
+    uint64_t parent;          /* that it was linked to at its start; 0: none */
     _Atomic uint64_t handled; /* written by the runner only */
     _Atomic(const void *) service;
     struct hti_flight_list flights;
@@ -250,6 +255,7 @@ struct ht_actor {
 
 #define HTI_RELATION_BUCKETS 1024
 #define HTI_CANCELS          1024
+#define HTI_REMOTE_SHARES    256
 
 struct ht_node {
     /* ---- set once ---- */
@@ -293,6 +299,7 @@ struct ht_node {
     struct hti_relation_list remote_ends[HTI_RELATION_BUCKETS];
     struct hti_relation_keys by_key[HTI_RELATION_BUCKETS];
     _Atomic size_t remote_made; /* monitors and links that peers asked for */
+    _Atomic size_t remote_shares[HTI_REMOTE_SHARES]; /* by handle modulo that */
 
     /* calls in flight: one table a scheduler, the last for ordinary threads */
     struct hti_flight_table flights[HTI_SCHEDS_MAX + 1];
@@ -362,6 +369,14 @@ void hti_slots_free(ht_node *node);
 
 /* ---- life (spawn.c, exit.c) -----------------------------------------------
  */
+
+/* ht_spawn() with HTI_ACTOR_*. */
+ht_err hti_spawn_flagged(ht_node *node,
+                         const ht_behavior *behavior,
+                         void *arg,
+                         const ht_spawn_opts *opts,
+                         uint32_t flags,
+                         ht_ref *ret_ref);
 
 /* Run init of an actor that an ordinary thread waits for. (run) */
 void hti_spawn_finish(ht_actor *actor);
@@ -622,7 +637,7 @@ struct hti_relation {
     bool fired;                      /* the signal is on its way to ends[0] */
     bool cancelled;                  /* nobody wants it any more */
     bool keyed;                      /* in by_key */
-    bool remote_made;                /* counted in node->remote_made */
+    uint64_t made_by;                /* the peer that it is counted of; 0 */
     uint64_t id;                     /* a monitor's number: the watcher's */
     struct hti_relation_end ends[2]; /* watcher, target; a link: either */
     LIST_ENTRY(hti_relation) by_key;
@@ -638,6 +653,11 @@ struct hti_relation_batch {
 };
 
 /* relation.c, for monitor.c and peer.c */
+
+/* Count one more that a peer asked for.  False, and not counted: there are max
+ * in all, or share of that peer. */
+bool hti_remote_made(ht_node *node, uint64_t peer, size_t max, size_t share);
+void hti_remote_unmade(ht_node *node, uint64_t peer);
 
 /* Any but watcher and target is zero. NULL: no memory. */
 struct hti_relation *hti_relation_new(enum hti_relation_kind kind,

@@ -6,6 +6,9 @@
 
 /* Monitors and links that peers hold here. */
 #define REMOTE_MADE_MAX (1u << 20)
+/* Of these one peer's; handles that are equal modulo HTI_REMOTE_SHARES share
+ * it. */
+#define REMOTE_MADE_SHARE (REMOTE_MADE_MAX / 4)
 
 static ht_ref local(const ht_node *node, uint64_t pid)
 {
@@ -36,19 +39,19 @@ static ht_err made_by_peer(ht_node *node,
     bool attached = false;
     ht_err err = HT_OK;
 
-    if (atomic_fetch_add_explicit(&node->remote_made, 1,
-                                  memory_order_relaxed) >= REMOTE_MADE_MAX) {
-        atomic_fetch_sub_explicit(&node->remote_made, 1, memory_order_relaxed);
+    if (!hti_remote_made(node, remote.node, REMOTE_MADE_MAX,
+                         REMOTE_MADE_SHARE)) {
         return HT_EBUSY;
     }
     r = hti_relation_new(kind, remote, local(node, pid), id);
     if (r == NULL) {
-        atomic_fetch_sub_explicit(&node->remote_made, 1, memory_order_relaxed);
+        hti_remote_unmade(node, remote.node);
         return HT_ENOMEM;
     }
-    r->remote_made = true;
+    r->made_by = remote.node;
     pthread_mutex_lock(&node->lock);
-    if (hti_actor_find(node, pid) == NULL) {
+    if (hti_actor_find(node, pid) == NULL ||
+        (hti_actor_flags(node, pid) & HTI_ACTOR_LOCAL_ONLY) != 0) {
         err = HT_ENOPROC;
     } else if (!exists(node, r)) {
         hti_relation_attach(node, r);

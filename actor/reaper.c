@@ -76,7 +76,8 @@ static void reaper_terminate(ht_actor *self, const ht_exit *why)
     struct reaper *reaper = ht_state(self);
 
     (void)why;
-    /* Ended before its time, with the node or by an error: so are they. */
+    /* Ended before its time, by an error or a node that will not wait: so are
+     * they. */
     while (reaper->left > 0) {
         stop(ht_actor_node(self), reaper->children[--reaper->left].ref);
     }
@@ -99,7 +100,8 @@ void hti_reap(ht_node *node, const struct hti_reap *children, size_t count)
     if (reaper != NULL) {
         reaper->left = count;
         memcpy(reaper->children, children, count * sizeof *children);
-        if (ht_spawn(node, &behavior, reaper, &opts, &ref) == HT_OK) {
+        if (hti_spawn_flagged(node, &behavior, reaper, &opts, HTI_ACTOR_REAPER,
+                              &ref) == HT_OK) {
             return;
         }
         free(reaper);

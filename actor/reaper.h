@@ -15,8 +15,8 @@ struct hti_reap {
     uint32_t shutdown_ms;
 };
 
-/* Copies children.  When no reaper can be started (the node is stopping, no
- * memory), all are told to stop at once, in the same order. */
+/* Copies children.  When no reaper can be started (no memory), all are told to
+ * stop at once, in the same order.  A node that is stopping starts one yet. */
 void hti_reap(ht_node *node, const struct hti_reap *children, size_t count);
 
 #endif /* HTI_ACTOR_REAPER_H */

@@ -50,6 +50,35 @@ static struct hti_relation_keys *key_of(
     return &node->by_key[mix(h) % HTI_RELATION_BUCKETS];
 }
 
+/* ---- what peers hold here --------------------------------------------------
+ */
+
+static _Atomic size_t *remote_share(ht_node *node, uint64_t peer)
+{
+    return &node->remote_shares[(uint32_t)peer % HTI_REMOTE_SHARES];
+}
+
+bool hti_remote_made(ht_node *node, uint64_t peer, size_t max, size_t share)
+{
+    _Atomic size_t *of_peer = remote_share(node, peer);
+    size_t all =
+        atomic_fetch_add_explicit(&node->remote_made, 1, memory_order_relaxed);
+    size_t own = atomic_fetch_add_explicit(of_peer, 1, memory_order_relaxed);
+
+    if (all < max && own < share) {
+        return true;
+    }
+    hti_remote_unmade(node, peer);
+    return false;
+}
+
+void hti_remote_unmade(ht_node *node, uint64_t peer)
+{
+    atomic_fetch_sub_explicit(&node->remote_made, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(remote_share(node, peer), 1,
+                              memory_order_relaxed);
+}
+
 /* ---- records --------------------------------------------------------------
  */
 
@@ -78,8 +107,8 @@ void hti_relation_free(ht_node *node, struct hti_relation *r)
         return;
     }
     assert(!r->ends[0].listed && !r->ends[1].listed && !r->keyed);
-    if (r->remote_made) {
-        atomic_fetch_sub_explicit(&node->remote_made, 1, memory_order_relaxed);
+    if (r->made_by != 0) {
+        hti_remote_unmade(node, r->made_by);
     }
     if (r->text != NULL) {
         hti_buf_unref(r->text);

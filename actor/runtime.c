@@ -96,20 +96,45 @@ void hti_rt_refuse(ht_node *node)
     atomic_store(&node->refusing, true);
 }
 
+/* Whether it ends without being told, in its turn and its time: a supervisor's
+ * child, a reaper, and a supervisor whose parent will end. */
+static bool is_ended_by_others(ht_node *node, const ht_actor *a, uint64_t pid)
+{
+    uint32_t flags = hti_actor_flags(node, pid);
+    ht_ref self = {node->local_handle, pid};
+    ht_ref parent = {node->local_handle, 0};
+    bool linked = false;
+
+    if ((flags & HTI_ACTOR_NESTED) == 0) {
+        return (flags & (HTI_ACTOR_CHILD | HTI_ACTOR_REAPER)) != 0;
+    }
+    /* It waits for news of its parent only as long as it is linked to it. */
+    pthread_mutex_lock(&node->lock);
+    if (hti_actor_find(node, pid) == a) {
+        parent.pid = a->parent;
+        linked = hti_actor_find(node, parent.pid) != NULL &&
+                 hti_relation_find_link(node, self, parent) != NULL;
+    }
+    pthread_mutex_unlock(&node->lock);
+    return linked;
+}
+
 void hti_rt_stop(ht_node *node)
 {
     uint32_t count;
+    bool again;
 
     pthread_mutex_lock(&node->lock);
-    atomic_store(&node->stopping, true);
+    again = atomic_exchange(&node->stopping, true);
     pthread_mutex_unlock(&node->lock);
-    /* Nothing is published after this: what is counted now is all there is. */
+    /* Nothing is published after this, but reapers: what is counted now is all
+     * there is. */
     count = atomic_load_explicit(&node->slots_count, memory_order_acquire);
     for (uint32_t i = 1; i <= count; i++) {
         ht_actor *a = hti_slot_at(node, i);
         uint64_t pid = atomic_load_explicit(&a->pid, memory_order_acquire);
 
-        if (pid != 0) {
+        if (pid != 0 && (again || !is_ended_by_others(node, a, pid))) {
             (void)hti_actor_control(node, pid, HTI_CONTROL_STOP,
                                     HT_EXIT_SHUTDOWN, "node is stopping");
         }

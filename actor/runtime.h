@@ -178,8 +178,9 @@ void *hti_rt_slot(const ht_node *node, enum hti_slot slot);
 
 /* Refuse new actors from now on; those that are there go on (for drain). */
 void hti_rt_refuse(ht_node *node);
-/* Refuse new actors; end every actor with reason shutdown.  The schedulers must
- * go on turning until hti_rt_is_quiet(). */
+/* Refuse new actors; end every actor with reason shutdown: what supervisors
+ * have started by them, in the reverse order, in its time; a second call ends
+ * all at once.  The schedulers must go on turning until hti_rt_is_quiet(). */
 void hti_rt_stop(ht_node *node);
 /* No actor is left. */
 bool hti_rt_is_quiet(ht_node *node);

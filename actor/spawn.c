@@ -32,8 +32,10 @@ static bool publish(ht_actor *a, uint32_t flags)
     bool ok;
 
     pthread_mutex_lock(&node->lock);
-    ok = !atomic_load_explicit(&node->stopping, memory_order_relaxed) &&
-         !atomic_load_explicit(&node->refusing, memory_order_relaxed);
+    /* A reaper is how what is there ends in order. */
+    ok = (flags & HTI_ACTOR_REAPER) != 0 ||
+         (!atomic_load_explicit(&node->stopping, memory_order_relaxed) &&
+          !atomic_load_explicit(&node->refusing, memory_order_relaxed));
     if (ok) {
         a->own_pid = pid;
         a->life = HTI_LIFE_STARTING;
@@ -87,6 +89,7 @@ static ht_err actor_new(ht_node *node,
     a->init_arg = arg;
     a->state = behavior->init == NULL ? arg : NULL;
     a->trap_exit = opts->trap_exit;
+    a->parent = opts->link ? hti_caller(node)->own_pid : 0;
     a->spawn_wait = NULL;
     atomic_store_explicit(&a->handled, 0, memory_order_relaxed);
     atomic_store_explicit(&a->dropped, 0, memory_order_relaxed);
@@ -118,7 +121,8 @@ static ht_err run_init(ht_actor *a)
     ht_actor *outer = hti_thread.actor;
     ht_err err = HT_OK;
 
-    if (atomic_load(&a->node->stopping)) {
+    if (atomic_load(&a->node->stopping) &&
+        (atomic_load(&a->flags) & HTI_ACTOR_REAPER) == 0) {
         err = HT_ECLOSED;
     } else if (a->behavior->init != NULL) {
         hti_thread.actor = a;
@@ -232,6 +236,16 @@ ht_err ht_spawn(ht_node *node,
     static const ht_spawn_opts none;
 
     return spawn(node, behavior, arg, opts != NULL ? opts : &none, 0, ret_ref);
+}
+
+ht_err hti_spawn_flagged(ht_node *node,
+                         const ht_behavior *behavior,
+                         void *arg,
+                         const ht_spawn_opts *opts,
+                         uint32_t flags,
+                         ht_ref *ret_ref)
+{
+    return spawn(node, behavior, arg, opts, flags, ret_ref);
 }
 
 ht_err hti_rt_spawn_unlisted(ht_node *node,

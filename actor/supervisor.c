@@ -136,8 +136,8 @@ static void child_forget(struct supervisor *sup, struct child *child)
 static ht_err child_start(struct supervisor *sup, struct child *child)
 {
     ht_node *node = ht_actor_node(sup->self);
-    ht_err err =
-        ht_spawn(node, child->behavior, child->arg, &child->opts, &child->ref);
+    ht_err err = hti_spawn_flagged(node, child->behavior, child->arg,
+                                   &child->opts, HTI_ACTOR_CHILD, &child->ref);
 
     if (err != HT_OK) {
         child->ref = (ht_ref){0, 0};
@@ -560,5 +560,6 @@ ht_err ht_supervisor_start(ht_node *node,
         opts.link = true;
         args.parent = ht_self(parent);
     }
-    return ht_spawn(node, &behavior, &args, &opts, ret_ref);
+    return hti_spawn_flagged(node, &behavior, &args, &opts,
+                             opts.link ? HTI_ACTOR_NESTED : 0, ret_ref);
 }

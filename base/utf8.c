@@ -72,3 +72,35 @@ bool hti_utf8_valid(const void *data, size_t len)
     }
     return true;
 }
+
+/* What ends a line, or turns the direction of what follows, in General
+ * Punctuation: U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. */
+static bool is_unruly(const uint8_t c[3])
+{
+    return c[0] == 0xe2 &&
+           ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f ||
+                              (c[2] >= 0xa8 && c[2] <= 0xae))) ||
+            (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
+/* Control characters of ASCII, of Latin 1 and of Unicode.  text is UTF-8. */
+static bool has_control(const uint8_t *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < 0x20 || text[i] == 0x7f) {
+            return true;
+        }
+        if (text[i] == 0xc2 && i + 1 < len && text[i + 1] < 0xa0) {
+            return true;
+        }
+        if (len - i >= 3 && is_unruly(text + i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool hti_utf8_printable(const void *data, size_t len)
+{
+    return hti_utf8_valid(data, len) && !has_control(data, len);
+}

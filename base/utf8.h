@@ -9,6 +9,11 @@
 
 bool hti_utf8_valid(const void *data, size_t len);
 
+/* UTF-8 without anything that moves a cursor, ends a line or turns the
+ * direction of what follows: for names, which are printed in tables and logs
+ * and compared by people. */
+bool hti_utf8_printable(const void *data, size_t len);
+
 /* Bytes of the one character that data begins with, 1 to 4; 0 if it begins
  * with none. */
 size_t hti_utf8_next(const void *data, size_t len);

@@ -2,14 +2,16 @@
 /* raw.c - the ceiling: plain C over one TCP connection on loopback, two
  * processes, no actors.  bench/run puts these figures beside ours.
  *
- *   raw rpc  SIZE SECONDS block|spin      one at a time: p50 p99 in us, calls/s
+ *   raw rpc  SIZE SECONDS block|spin|one  one at a time: p50 p99 in us, calls/s
  *   raw cast SIZE SECONDS                 one way: messages/s, checked
+ *                                         (apart; spinning; on one CPU)
  *   raw connect COUNT                     connect and one byte back: p50 in us
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -130,6 +132,18 @@ static void write_all(int fd, const uint8_t *buf, size_t len)
     }
 }
 
+/* Where the scheduler puts two processes decides a round trip: apart, a
+ * sleeping one costs some 30 us to wake; on one processor, a switch. So it is
+ * said, not left to chance. */
+static void pin(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    (void)sched_setaffinity(0, sizeof(set), &set);
+}
+
 /* Processor time of this process and of its children that ended, both sides of
  * a measurement: steadier than the clock on a machine that does other work. */
 static double cpu_ns(void)
@@ -175,8 +189,10 @@ static void echo_server(int listener, size_t frame, bool spin)
     free(buf);
 }
 
-static void rpc(size_t size, double seconds, bool spin)
+static void rpc(size_t size, double seconds, const char *wait_by)
 {
+    bool spin = strcmp(wait_by, "spin") == 0;
+    bool one = strcmp(wait_by, "one") == 0;
     struct sockaddr_in address;
     size_t frame = size + HEAD;
     int listener = listen_any(&address);
@@ -189,7 +205,9 @@ static void rpc(size_t size, double seconds, bool spin)
     int fd;
     int ep;
 
+    pin(0);
     if (fork() == 0) {
+        pin(one ? 0 : 1);
         echo_server(listener, frame, spin);
         _exit(0);
     }
@@ -347,15 +365,16 @@ static void connects(size_t count)
 int main(int argc, char **argv)
 {
     if (argc == 5 && strcmp(argv[1], "rpc") == 0) {
-        rpc((size_t)atol(argv[2]), atof(argv[3]), strcmp(argv[4], "spin") == 0);
+        rpc((size_t)atol(argv[2]), atof(argv[3]), argv[4]);
     } else if (argc == 4 && strcmp(argv[1], "cast") == 0) {
         cast((size_t)atol(argv[2]), atof(argv[3]));
     } else if (argc == 3 && strcmp(argv[1], "connect") == 0) {
         connects((size_t)atol(argv[2]));
     } else {
-        fprintf(stderr,
-                "usage: raw rpc SIZE SECONDS block|spin | cast SIZE SECONDS | "
-                "connect COUNT\n");
+        fprintf(
+            stderr,
+            "usage: raw rpc SIZE SECONDS block|spin|one | cast SIZE SECONDS | "
+            "connect COUNT\n");
         return 2;
     }
     return 0;

@@ -162,10 +162,14 @@ void demo_fini(struct demo *demo)
     }
 }
 
+/* Its end: what went wrong is there, and a node that dials in vain writes much.
+ */
 void demo_show_log(const struct demo *demo, size_t i)
 {
+    enum { LINES_MAX = 20 };
     char path[160];
     char line[1024];
+    size_t skip = 0;
     FILE *file;
 
     snprintf(path, sizeof(path), "%s/%s.log", demo->directory,
@@ -174,9 +178,19 @@ void demo_show_log(const struct demo *demo, size_t i)
     if (file == NULL) {
         return;
     }
-    fprintf(stderr, "---- log of %s\n", demo->nodes[i].name);
     while (fgets(line, sizeof(line), file) != NULL) {
-        fputs(line, stderr);
+        skip++;
+    }
+    skip = skip > LINES_MAX ? skip - LINES_MAX : 0;
+    rewind(file);
+    fprintf(stderr, "---- log of %s%s\n", demo->nodes[i].name,
+            skip > 0 ? ", the end of it" : "");
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (skip > 0) {
+            skip--;
+        } else {
+            fputs(line, stderr);
+        }
     }
     (void)fclose(file);
 }

@@ -134,6 +134,7 @@ static int describe(const struct invoke *invoke,
 {
     Hardtack__Admin__Description *description;
     ProtobufCMessage *message = NULL;
+    ht_err err;
     int code = client_admin(invoke->client, "Describe", &invoke->to->base, 2500,
                             &message);
 
@@ -141,13 +142,13 @@ static int describe(const struct invoke *invoke,
         return code;
     }
     description = (Hardtack__Admin__Description *)(void *)message;
-    if (description->error[0] != '\0') {
-        code = cli_fail("cannot ask for what %s understands: %s%s",
-                        invoke->target, description->reason,
-                        cli_err_named(description->error) == HT_ENOPROC ||
-                                cli_err_named(description->error) == HT_ENOENT
-                            ? ""
-                            : " (--text or --raw need no description)");
+    err = cli_err_named(description->error);
+    if (err == HT_ENOPROC || err == HT_ENOENT) {
+        code = cli_fail("%s", description->reason);
+    } else if (description->error[0] != '\0') {
+        code = cli_fail("cannot ask for what %s understands: %s (--text or "
+                        "--raw need no description)",
+                        invoke->target, description->reason);
     } else if (description->service[0] == '\0') {
         code = cli_fail("%s is no typed service, so its messages cannot be "
                         "written as JSON; give --text or --raw",

@@ -90,7 +90,7 @@ static error_t parse_message(int key, char *arg, struct argp_state *state)
 static const struct argp_option options[] = {
     {"raw", OPT_RAW, "BYTES", 0,
      "the argument block itself: hexadecimal, @FILE, or - for standard input; "
-     "the answer is printed in hexadecimal",
+     "an answer is printed in hexadecimal",
      0},
     {"text", OPT_TEXT, "TEXT", 0,
      "a string argument, for actors without a typed service (repeat for more)",

@@ -276,8 +276,7 @@ static void drain(struct daemon *daemon)
     }
     err = ht_node_drain(daemon->node, 0);
     logger_line(&daemon->logger, err == HT_OK ? HT_LOG_INFO : HT_LOG_WARN,
-                "HT-NODE-DRAINED", "err=\"%s\"",
-                err == HT_OK ? "" : ht_strerror(err));
+                "HT-NODE-DRAINED", "err=%s", ht_errname(err));
 }
 
 /* After the plugins: clients find the actors that they come for. */

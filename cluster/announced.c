@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cluster/announced.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/table.h"
 
 /* One group lies in the entry itself: most actors are in one or none. */
 struct hti_announced_entry {
@@ -14,6 +17,12 @@ struct hti_announced_entry {
         uint64_t one;
         uint64_t *many;
     } u;
+};
+
+struct hti_announced_group {
+    uint64_t hash;
+    size_t members;
+    UT_hash_handle hh;
 };
 
 void hti_announced_init(struct hti_announced *announced, uint64_t seed)
@@ -29,12 +38,69 @@ static void entry_fini(struct hti_announced_entry *e)
     }
 }
 
+static void groups_free(struct hti_announced *announced)
+{
+    struct hti_announced_group *at = announced->groups, *next;
+
+    /* The chain of insertion outlives the table. */
+    HASH_CLEAR(hh, announced->groups);
+    for (; at != NULL; at = next) {
+        next = at->hh.next;
+        free(at);
+    }
+}
+
+static struct hti_announced_group *
+group_find(const struct hti_announced *announced, uint64_t hash)
+{
+    struct hti_announced_group *group;
+
+    HASH_FIND(hh, announced->groups, &hash, sizeof hash, group);
+    return group;
+}
+
+static ht_err group_enter(struct hti_announced *announced, uint64_t hash)
+{
+    struct hti_announced_group *group = group_find(announced, hash);
+
+    if (group == NULL) {
+        if (HASH_COUNT(announced->groups) >= HTI_ANNOUNCED_GROUPS_MAX) {
+            return HT_ETOOBIG;
+        }
+        group = calloc(1, sizeof *group);
+        if (group == NULL) {
+            return HT_ENOMEM;
+        }
+        group->hash = hash;
+        HASH_ADD(hh, announced->groups, hash, sizeof group->hash, group);
+        if (!hti_in_table(&group->hh)) {
+            free(group);
+            return HT_ENOMEM;
+        }
+    }
+    group->members++;
+    return HT_OK;
+}
+
+static void group_exit(struct hti_announced *announced, uint64_t hash)
+{
+    struct hti_announced_group *group = group_find(announced, hash);
+
+    assert(group != NULL);
+    group->members--;
+    if (group->members == 0) {
+        HASH_DEL(announced->groups, group);
+        free(group);
+    }
+}
+
 void hti_announced_fini(struct hti_announced *announced)
 {
     for (size_t i = 0; i < announced->cap; i++) {
         entry_fini(&announced->entries[i]);
     }
     free(announced->entries);
+    groups_free(announced);
     hti_announced_init(announced, announced->seed);
 }
 
@@ -171,6 +237,9 @@ ht_err hti_announced_join(struct hti_announced *announced,
         return HT_ETOOBIG;
     }
     err = groups_grow(e);
+    if (err == HT_OK) {
+        err = group_enter(announced, group);
+    }
     if (err != HT_OK) {
         return err;
     }
@@ -194,6 +263,7 @@ bool hti_announced_leave(struct hti_announced *announced,
             e->count--;
             groups_of(e)[i] = groups_of(e)[e->count];
             announced->memberships--;
+            group_exit(announced, group);
             break;
         }
     }
@@ -211,6 +281,9 @@ bool hti_announced_remove(struct hti_announced *announced, uint64_t pid)
     }
     announced->actors--;
     announced->memberships -= e->count;
+    for (i = 0; i < e->count; i++) {
+        group_exit(announced, groups_of(e)[i]);
+    }
     entry_fini(e);
     /* Move back what the hole would cut off from its home. */
     hole = (size_t)(e - announced->entries);

@@ -18,13 +18,18 @@
  * groups that one actor may be in.  Above: the link is closed, HT_ETOOBIG. */
 #define HTI_ANNOUNCED_MAX     (1u << 20)
 #define HTI_ANNOUNCED_PER_PID 4096
+/* Groups that all its actors together may be in: each is one more that the
+ * directory has to hold, with its name. */
+#define HTI_ANNOUNCED_GROUPS_MAX 65536
 
 struct hti_announced_entry;
+struct hti_announced_group;
 
 struct hti_announced {
     uint64_t seed;
     struct hti_announced_entry *entries; /* cap of them, a power of two */
     size_t cap, actors, memberships;
+    struct hti_announced_group *groups; /* with how many members each */
 };
 
 void hti_announced_init(struct hti_announced *announced, uint64_t seed);

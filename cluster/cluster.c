@@ -271,21 +271,6 @@ void hti_cluster_dial_failed(struct hti_cluster *c,
 
 /* ---- connect and disconnect ---------------------------------------------- */
 
-/* The link to the node a new target leads to, if there is one already. */
-static struct hti_link *already(struct hti_cluster *c,
-                                const struct hti_dial *dial)
-{
-    struct hti_link *link;
-
-    TAILQ_FOREACH (link, &c->links, entry) {
-        if (link->peer != NULL &&
-            hti_dial_is_for(dial, link->name, link->connection_string)) {
-            return link;
-        }
-    }
-    return NULL;
-}
-
 /* A name that is to be a Hardtack node is one from now on. */
 static void pin(struct hti_cluster *c, const struct hti_target *target)
 {
@@ -294,7 +279,7 @@ static void pin(struct hti_cluster *c, const struct hti_target *target)
     if (target->name == NULL || target->any_peer) {
         return;
     }
-    peer = hti_peer_get(c, target->name);
+    peer = hti_peer_get(c, target->name, true);
     if (peer != NULL) {
         peer->configured = true;
         peer->hardtack = true;
@@ -318,7 +303,7 @@ static ht_err connect_locked(struct hti_cluster *c,
     if (target->address == NULL) {
         return HT_EINVAL;
     }
-    dial = hti_dial_find(c, target->address, target->name);
+    dial = hti_dial_find(c, target);
     if (dial == NULL) {
         err = hti_dial_new(c, target, now_ms, &dial);
         if (err != HT_OK) {
@@ -327,14 +312,15 @@ static ht_err connect_locked(struct hti_cluster *c,
         dial->once = once;
         dial->on_trial = waiter != NULL;
         pin(c, target);
-        link = already(c, dial);
+        link = hti_dial_find_link(c, dial);
         if (link != NULL) {
             memcpy(dial->peer_name, link->name, sizeof dial->peer_name);
             dial->state = HTI_TARGET_MET;
         }
     } else {
         dial->once = dial->once && once;
-        link = dial->state == HTI_TARGET_LINKED ? dial->link : already(c, dial);
+        link = dial->state == HTI_TARGET_LINKED ? dial->link
+                                                : hti_dial_find_link(c, dial);
         if (dial->state == HTI_TARGET_WAITING) {
             dial->due_ms = now_ms;
         }
@@ -394,12 +380,16 @@ ht_err hti_cluster_disconnect(struct hti_cluster *c, const char *name)
     bool found = false;
     size_t count = 0;
 
+    if (name[0] == '\0') {
+        return HT_ENOENT;
+    }
     pthread_mutex_lock(&c->lock);
     TAILQ_FOREACH (link, &c->links, entry) {
         bool is_for =
             link->peer != NULL
                 ? strcmp(link->name, name) == 0
-                : link->dial != NULL && hti_dial_is_for(link->dial, name, "");
+                : link->dial != NULL &&
+                      strcmp(hti_dial_peer_name(link->dial), name) == 0;
 
         if (is_for && count < sizeof links / sizeof links[0]) {
             links[count++] = hti_link_ref(link);
@@ -407,7 +397,7 @@ ht_err hti_cluster_disconnect(struct hti_cluster *c, const char *name)
     }
     for (dial = TAILQ_FIRST(&c->dials); dial != NULL; dial = next_dial) {
         next_dial = TAILQ_NEXT(dial, entry);
-        if (hti_dial_is_for(dial, name, "")) {
+        if (strcmp(hti_dial_peer_name(dial), name) == 0) {
             hti_dial_free(c, dial, HT_ECANCELLED, &done);
             found = true;
         }

@@ -233,6 +233,19 @@ void hti_extension_cancel(void *arg, uint64_t node, uint64_t to, uint64_t tag)
     (void)push(c, node, &ext, HTI_LANE_CONTROL);
 }
 
+/* Refused or lost, it is only somebody's wait that is longer. */
+void hti_extension_duplicate(struct hti_cluster *c,
+                             uint64_t node,
+                             uint64_t connection_id)
+{
+    Hardtack__Wire__Duplicate m = HARDTACK__WIRE__DUPLICATE__INIT;
+    EXT(DUPLICATE);
+
+    ext.duplicate = &m;
+    PUT(&m, connection_id, connection_id);
+    (void)hti_route_push(c, node, hti_frame_ext(&ext, HTI_LANE_CONTROL), false);
+}
+
 /* ---- in ------------------------------------------------------------------ */
 
 struct reason {
@@ -291,6 +304,22 @@ static void on_link(struct hti_link *link, const Hardtack__Wire__Link *m)
     }
 }
 
+static void on_duplicate(struct hti_link *link,
+                         const Hardtack__Wire__Duplicate *m)
+{
+    struct hti_waiters done = TAILQ_HEAD_INITIALIZER(done);
+    struct hti_cluster *c = link->cluster;
+
+    if (m->connection_id == 0) {
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    hti_dials_elected_away(c, link, m->connection_id, link->now_ms, &done);
+    pthread_mutex_unlock(&c->lock);
+    hti_waiters_tell(&done);
+    c->io->tick_at(c->io_arg, link->now_ms);
+}
+
 void hti_extension_inbound(void *arg, const Hardtack__Wire__Extension *m)
 {
     struct hti_link *link = arg;
@@ -334,6 +363,9 @@ void hti_extension_inbound(void *arg, const Hardtack__Wire__Extension *m)
         break;
     case HARDTACK__WIRE__EXTENSION__MSG_CANCEL:
         hti_rt_deliver_cancel(node, handle, m->cancel->tag);
+        break;
+    case HARDTACK__WIRE__EXTENSION__MSG_DUPLICATE:
+        on_duplicate(link, m->duplicate);
         break;
     case HARDTACK__WIRE__EXTENSION__MSG__NOT_SET:
     case _HARDTACK__WIRE__EXTENSION__MSG__CASE_IS_INT_SIZE:

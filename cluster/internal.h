@@ -38,7 +38,6 @@
 
 #define HTI_PEERS_MAX    4096u /* by name */
 #define HTI_TARGETS_MAX  4096u
-#define HTI_CHALLENGES   1024u /* ractor challenges remembered */
 #define HTI_WRITABLE_MAX 65536u
 #define HTI_TEXT_BYTES_MAX                                                     \
     512u /* of a reason or an exit's text on the wire                          \
@@ -75,7 +74,10 @@ struct hti_dial {
     bool once;       /* not to be dialled again */
     bool on_trial;   /* made by a connect that waits: gone if that fails */
     bool transitive; /* a peer told us */
+    bool said_self;  /* it leads to this node, and the log says so */
+    unsigned failed; /* attempts in a row */
     uint64_t dial_id;
+    uint64_t connection_id; /* of its last link */
     uint64_t due_ms, since_ms;
     struct hti_redial redial;
     struct hti_link *link;        /* LINKED */
@@ -123,8 +125,9 @@ struct hti_link {
     pthread_mutex_t lock;
     uint64_t handle;
     uint64_t payload_max;
-    uint64_t now_ms; /* of the call that is going on */
-    ht_err failed;   /* something that cannot be answered in place went wrong */
+    uint64_t now_ms;   /* of the call that is going on */
+    uint64_t asked_ms; /* when it last got to know our nodes, if was_asked */
+    ht_err failed; /* something that cannot be answered in place went wrong */
 
     /* gate */
     ht_err close_why; /* why we asked for it to be closed */
@@ -138,6 +141,7 @@ struct hti_link {
     struct hti_dial *dial;            /* NULL: accepted, or given up */
     uint64_t incarnation;
     uint64_t election_id; /* the initiator's connection id */
+    uint32_t challenge;   /* ractor's, if has_challenge */
     uint64_t since_ms;
     struct hti_writables writables;
 
@@ -151,12 +155,16 @@ struct hti_link {
     bool hardtack, hidden;    /* set once, when attached */
     bool attached;            /* lock: authenticated, elected, in the tables */
     bool detached;            /* lock: was, and is no more */
-    bool sync_due;   /* lock: attached, and the sync block is not sent */
-    bool told_ready; /* lock: the event is out */
-    bool io_gone;    /* gate: closed, nothing of io is called any more */
-    bool listed;     /* cluster's lock: in cluster->links */
-    bool is_ready;   /* cluster's lock */
-    bool mirrored;   /* mirror's lock */
+    bool sync_due;      /* lock: attached, and the sync block is not sent */
+    bool told_ready;    /* lock: the event is out */
+    bool was_asked;     /* lock */
+    bool io_gone;       /* gate: closed, nothing of io is called any more */
+    bool is_echo;       /* loop: the accepted end of a dial of our own */
+    bool listed;        /* cluster's lock: in cluster->links */
+    bool was_attached;  /* cluster's lock: is or was in the tables */
+    bool has_challenge; /* cluster's lock: challenge was issued on it */
+    bool is_ready;      /* cluster's lock */
+    bool mirrored;      /* mirror's lock */
     _Atomic bool has_writables;
     char address[HTI_NAME_BUF];
     char name[HTI_NAME_BUF]; /* cluster's lock; "" until known */
@@ -188,8 +196,6 @@ struct hti_cluster {
     struct hti_link_list links;
     struct hti_dials dials;
     unsigned dials_count, transitive_count;
-    uint32_t challenges[HTI_CHALLENGES];
-    unsigned challenges_count, challenges_at;
     struct hti_log_limit log_refused, log_unreachable, log_dropped;
 };
 
@@ -213,13 +219,18 @@ void hti_dial_free(struct hti_cluster *c,
                    struct hti_dial *dial,
                    ht_err err,
                    struct hti_waiters *done);
-struct hti_dial *
-hti_dial_find(struct hti_cluster *c, const char *address, const char *name);
+struct hti_dial *hti_dial_find(struct hti_cluster *c,
+                               const struct hti_target *target);
 struct hti_dial *hti_dial_by_id(struct hti_cluster *c, uint64_t dial_id);
-/* Whether it leads to the node of that name and connection string. */
-bool hti_dial_is_for(const struct hti_dial *dial,
-                     const char *name,
-                     const char *connection_string);
+/* The name of the node that it leads to; "" if that is not known yet. */
+const char *hti_dial_peer_name(const struct hti_dial *dial);
+/* Whether an attached link is what it asks for: the node it leads to, under a
+ * protection that its policy allows. */
+bool hti_dial_is_met_by(const struct hti_dial *dial,
+                        const struct hti_link *link);
+/* The link by which the node that it leads to is connected; NULL: none. */
+struct hti_link *hti_dial_find_link(struct hti_cluster *c,
+                                    const struct hti_dial *dial);
 /* Its attempt or its link ended. */
 void hti_dial_ended(struct hti_cluster *c,
                     struct hti_dial *dial,
@@ -227,6 +238,13 @@ void hti_dial_ended(struct hti_cluster *c,
                     const char *text,
                     uint64_t now_ms,
                     struct hti_waiters *done);
+/* The winner's peer says that it has refused our connection of that id because
+ * of the one that they have. */
+void hti_dials_elected_away(struct hti_cluster *c,
+                            const struct hti_link *winner,
+                            uint64_t connection_id,
+                            uint64_t now_ms,
+                            struct hti_waiters *done);
 /* A link to that node was attached, became ready, was detached. */
 void hti_dials_attached(struct hti_cluster *c,
                         struct hti_link *link,
@@ -262,8 +280,10 @@ void hti_waiters_tell(struct hti_waiters *done); /* without any lock */
 
 /* peers.c; under the cluster's lock */
 struct hti_peer *hti_peer_find(struct hti_cluster *c, const char *name);
-/* NULL: no memory, or the table is full of peers that are in use. */
-struct hti_peer *hti_peer_get(struct hti_cluster *c, const char *name);
+/* NULL: no memory, or the table is full of peers that are in use.  For a ractor
+ * node no pinned name is forgotten. */
+struct hti_peer *
+hti_peer_get(struct hti_cluster *c, const char *name, bool hardtack);
 void hti_peer_forget(struct hti_cluster *c, struct hti_peer *peer);
 void hti_peers_fini(struct hti_cluster *c);
 bool hti_peer_is_connected(struct hti_cluster *c, const char *name);
@@ -334,6 +354,11 @@ void hti_mirror_left(void *arg,
 /* Length of text, cut to max bytes at a character. */
 size_t hti_text_len(const char *text, size_t max);
 void hti_extension_inbound(void *arg, const Hardtack__Wire__Extension *m);
+/* Tell a Hardtack node that its connection of that id lost to the one that
+ * leads to it. */
+void hti_extension_duplicate(struct hti_cluster *c,
+                             uint64_t node,
+                             uint64_t connection_id);
 ht_err
 hti_extension_monitor(void *arg, ht_ref target, uint64_t watcher, uint64_t id);
 void hti_extension_demonitor(void *arg,

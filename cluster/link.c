@@ -304,6 +304,7 @@ static ht_err link_enter(struct hti_link *link,
         dial->link = link;
         link->dial = dial;
         link->connection_id = next_connection_id(c);
+        dial->connection_id = link->connection_id;
         if (dial->name != NULL) {
             snprintf(expected_name, HTI_NAME_BUF, "%s", dial->name);
         }
@@ -408,22 +409,33 @@ static ht_err enter(struct hti_link *link, uint64_t now_ms)
 
 /* We accepted a connection of our own making and refused it.  Its other end
  * would see no more than an end: it is told what that means before ours is
- * closed. */
+ * closed.
+ *
+ * Nothing is proved here: anybody who has seen a Name of ours can say it.  A
+ * connection to oneself never gets past its Name, so a link that did is another
+ * one and is left alone. */
 static void tell_other_end(struct hti_link *link)
 {
-    uint64_t id = hti_session_peer(link->session)->connection_id;
+    const struct hti_hello *hello = hti_session_peer(link->session);
     struct hti_cluster *c = link->cluster;
-    struct hti_link *other;
+    struct hti_link *other = NULL;
 
+    if (!hello->hardtack || hello->connection_id == 0 ||
+        memcmp(hello->instance, c->identity.instance, HTI_INSTANCE_BYTES) !=
+            0) {
+        return;
+    }
     pthread_mutex_lock(&c->lock);
     TAILQ_FOREACH (other, &c->links, entry) {
-        if (other->initiated && other->connection_id == id) {
+        if (other->initiated && other->connection_id == hello->connection_id &&
+            !other->was_attached) {
             hti_link_ref(other);
             break;
         }
     }
     pthread_mutex_unlock(&c->lock);
     if (other != NULL) {
+        link->is_echo = true;
         hti_link_close(other, HT_ESELF);
         hti_link_unref(other);
     }
@@ -493,7 +505,8 @@ hti_link_tick(struct hti_link *link, uint64_t now_ms, uint64_t *ret_deadline_ms)
 static void log_refused(struct hti_link *link, ht_err err, const char *text)
 {
     struct hti_cluster *c = link->cluster;
-    bool harmless = err == HT_EDUPLICATE || err == HT_ECLOSED;
+    bool harmless = err == HT_EDUPLICATE || err == HT_ECLOSED ||
+                    (err == HT_ESELF && link->initiated);
     char quoted[2][300];
     char line[800];
 
@@ -513,7 +526,7 @@ static void link_end(struct hti_link *link, ht_err err, const char *text)
     struct hti_waiters done = TAILQ_HEAD_INITIALIZER(done);
     struct hti_cluster *c = link->cluster;
     uint64_t now_ms = hti_cluster_now_ms(c);
-    bool was_dialled;
+    bool was_dialled, quiet = link->is_echo;
 
     pthread_mutex_lock(&link->gate);
     link->io_gone = true;
@@ -527,11 +540,15 @@ static void link_end(struct hti_link *link, ht_err err, const char *text)
         struct hti_dial *dial = link->dial;
 
         link->dial = NULL;
+        quiet = err == HT_ESELF && dial->said_self;
+        dial->said_self = dial->said_self || err == HT_ESELF;
         hti_dial_ended(c, dial, err, text, now_ms, &done);
     }
     pthread_mutex_unlock(&c->lock);
     if (link->session != NULL && !link->attached) {
-        log_refused(link, err, text);
+        if (!quiet) {
+            log_refused(link, err, text);
+        }
         hti_link_event(link, HT_NODE_DISCONNECTED, err, text);
     }
     hti_waiters_tell(&done);

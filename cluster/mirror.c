@@ -17,8 +17,13 @@
 
 #include "cluster/internal.h"
 
-/* A control frame is cut off after about this many bytes of names. */
+/* A control frame is cut off after about this many bytes of entries, or where
+ * the peer's limit is. */
 #define BATCH_BYTES ((size_t)256 * 1024)
+/* What a frame has beside its entries (two names, and what wraps them), and
+ * what an entry has beside its name: at most. */
+#define HEAD_BYTES  640
+#define ENTRY_BYTES 24
 
 /* ---- out: changes -------------------------------------------------------- */
 
@@ -70,17 +75,45 @@ void hti_mirror_withdraw(void *arg, uint64_t pid)
     }
 }
 
+/* What entries may take in a frame for who takes payload_max.  No peer takes
+ * less than HTI_HANDSHAKE_BYTES_MAX. */
+static size_t batch_bytes(uint64_t payload_max)
+{
+    return payload_max < BATCH_BYTES + HEAD_BYTES
+               ? (size_t)payload_max - HEAD_BYTES
+               : BATCH_BYTES;
+}
+
 /* How many of the entries from at fit into one frame: one at least. */
-static size_t batch(const char *const *names, size_t at, size_t count)
+static size_t
+batch(const char *const *names, size_t at, size_t count, size_t max)
 {
     size_t bytes = 0, n = 0;
 
-    while (at + n < count && n < HTI_BATCH_MAX &&
-           (n == 0 || bytes < BATCH_BYTES)) {
-        bytes += 16 + (names == NULL ? 0 : strlen(names[at + n]));
+    while (at + n < count && n < HTI_BATCH_MAX) {
+        bytes += ENTRY_BYTES + (names == NULL ? 0 : strlen(names[at + n]));
+        if (n > 0 && bytes > max) {
+            break;
+        }
         n++;
     }
     return n;
+}
+
+/* The same frame goes to all of them: what the smallest one takes. */
+static size_t least_batch_bytes(struct hti_cluster *c)
+{
+    const struct hti_link *link;
+    size_t max = BATCH_BYTES;
+
+    pthread_mutex_lock(&c->mirror_lock);
+    TAILQ_FOREACH (link, &c->mirrored, mirror_entry) {
+        size_t own = batch_bytes(link->payload_max);
+
+        max = own < max ? own : max;
+    }
+    pthread_mutex_unlock(&c->mirror_lock);
+    return max;
 }
 
 static void changed(struct hti_cluster *c,
@@ -91,8 +124,12 @@ static void changed(struct hti_cluster *c,
                     const char *const *names,
                     size_t count)
 {
+    /* Nobody is added meanwhile: that takes the directory lock, which is held.
+     */
+    size_t max = least_batch_bytes(c);
+
     for (size_t at = 0; at < count && !is_mute(c);) {
-        size_t n = batch(names, at, count);
+        size_t n = batch(names, at, count, max);
 
         broadcast(c, hti_frame_group(join, scope, group, pids + at,
                                      names == NULL ? NULL : names + at, n));
@@ -126,7 +163,7 @@ void hti_mirror_left(void *arg,
  * so they are pointed to. */
 struct sync {
     struct hti_link *link;
-    size_t count, bytes;
+    size_t count, bytes, max;
     uint64_t pids[HTI_BATCH_MAX];
     const char *names[HTI_BATCH_MAX];
 };
@@ -143,14 +180,15 @@ static void sync_flush(struct sync *s)
 static void on_actor(void *arg, uint64_t pid, const char *name)
 {
     struct sync *s = arg;
+    size_t bytes = ENTRY_BYTES + strlen(name);
 
-    s->pids[s->count] = pid;
-    s->names[s->count] = name;
-    s->bytes += 16 + strlen(name);
-    s->count++;
-    if (s->count == HTI_BATCH_MAX || s->bytes >= BATCH_BYTES) {
+    if (s->count == HTI_BATCH_MAX || s->bytes + bytes > s->max) {
         sync_flush(s);
     }
+    s->pids[s->count] = pid;
+    s->names[s->count] = name;
+    s->bytes += bytes;
+    s->count++;
 }
 
 static void on_group(void *arg,
@@ -164,7 +202,7 @@ static void on_group(void *arg,
 
     sync_flush(s);
     for (size_t at = 0; at < count;) {
-        size_t n = batch(names, at, count);
+        size_t n = batch(names, at, count, s->max);
 
         hti_link_push(s->link,
                       hti_frame_group(true, scope, group, pids + at,
@@ -211,6 +249,7 @@ void hti_mirror_sync(struct hti_link *link)
     s->link = link;
     s->count = 0;
     s->bytes = 0;
+    s->max = batch_bytes(link->payload_max);
     hti_rt_snapshot(c->node, &snapshot_ops, s);
     hti_free(s);
 }

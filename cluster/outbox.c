@@ -46,8 +46,9 @@ struct hti_outbox {
 
     /* the loop's own */
     _Atomic uint64_t popped, popped_bytes; /* one writer */
-    bool fragments;
-    size_t fresh_bytes; /* popped whole since the last piece of a lane */
+    uint64_t unfinished_max;               /* 0: no pieces */
+    uint64_t unfinished; /* bytes of the frames begun and not finished */
+    size_t fresh_bytes;  /* popped whole since the last piece of a lane */
     struct lane *busy_head, *busy_tail;
     struct lane lanes[LANES];
 };
@@ -213,15 +214,15 @@ void hti_outbox_stats(struct hti_outbox *outbox, struct hti_outbox_stats *ret)
 
 /* ---- the loop ------------------------------------------------------------ */
 
-void hti_outbox_fragment(struct hti_outbox *outbox, bool on)
+void hti_outbox_fragment(struct hti_outbox *outbox, uint64_t unfinished_max)
 {
-    outbox->fragments = on;
+    outbox->unfinished_max = unfinished_max;
 }
 
 static bool is_large(const struct hti_outbox *outbox,
                      const struct hti_frame *frame)
 {
-    return outbox->fragments &&
+    return outbox->unfinished_max != 0 &&
            frame->len - HTI_FRAME_HEAD > HTI_FRAGMENT_BYTES;
 }
 
@@ -259,7 +260,8 @@ static void slice_whole(struct hti_frame *frame, struct hti_slice *ret)
     ret->frame = frame;
 }
 
-static void slice_piece(struct lane *lane, struct hti_slice *ret)
+static void
+slice_piece(struct hti_outbox *outbox, struct lane *lane, struct hti_slice *ret)
 {
     struct hti_frame *frame = lane->head;
     size_t total = frame->len - HTI_FRAME_HEAD;
@@ -271,20 +273,48 @@ static void slice_piece(struct lane *lane, struct hti_slice *ret)
     ret->data = hti_frame_payload(frame) + lane->offset;
     ret->len = len;
     ret->frame = frame;
+    if (lane->offset == 0) {
+        outbox->unfinished += total;
+    }
     lane->offset += len;
     if (lane->offset == total) {
+        outbox->unfinished -= total;
         lane_shift(lane);
     }
+}
+
+/* Whether the lane may go on.  A peer holds only so many bytes of unfinished
+ * messages, and ends the link of a node that begins more. */
+static bool may_go_on(const struct hti_outbox *outbox, const struct lane *lane)
+{
+    return lane->offset != 0 || outbox->unfinished == 0 ||
+           !is_large(outbox, lane->head) ||
+           outbox->unfinished + lane->head->len - HTI_FRAME_HEAD <=
+               outbox->unfinished_max;
+}
+
+/* The lane whose turn it is.  Those that may not begin keep their place behind
+ * the others; one that has begun may always go on, so there is one. */
+static struct lane *next_lane(struct hti_outbox *outbox)
+{
+    struct lane *lane = outbox->busy_head;
+
+    while (!may_go_on(outbox, lane)) {
+        outbox->busy_head = lane->next;
+        ring_append(outbox, lane);
+        lane = outbox->busy_head;
+    }
+    outbox->busy_head = lane->next;
+    return lane;
 }
 
 /* The next piece, or small frame, of the lane whose turn it is. */
 static void pop_lane(struct hti_outbox *outbox, struct hti_slice *ret)
 {
-    struct lane *lane = outbox->busy_head;
+    struct lane *lane = next_lane(outbox);
 
-    outbox->busy_head = lane->next;
     if (is_large(outbox, lane->head) || lane->offset != 0) {
-        slice_piece(lane, ret);
+        slice_piece(outbox, lane, ret);
     } else {
         slice_whole(lane_shift(lane), ret);
     }

@@ -59,8 +59,10 @@ struct hti_slice {
  * waits for it. */
 bool hti_outbox_pop(struct hti_outbox *outbox, struct hti_slice *ret);
 void hti_outbox_release(struct hti_outbox *outbox, struct hti_slice *slice);
-/* From now on frames above HTI_FRAGMENT_BYTES go in pieces. */
-void hti_outbox_fragment(struct hti_outbox *outbox, bool on);
+/* From now on frames above HTI_FRAGMENT_BYTES go in pieces; those begun and not
+ * finished have no more than unfinished_max bytes together, or are one.  0:
+ * they go whole. */
+void hti_outbox_fragment(struct hti_outbox *outbox, uint64_t unfinished_max);
 /* Before the loop waits: false if there is something to pop after all; true
  * arms on_busy for the next push. */
 bool hti_outbox_sleep(struct hti_outbox *outbox);

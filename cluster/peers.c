@@ -24,14 +24,16 @@ static void peer_remove(struct hti_cluster *c, struct hti_peer *peer)
     free(peer);
 }
 
-/* Oldest first: the table keeps the order of insertion. */
-static bool evict_one(struct hti_cluster *c)
+/* Oldest first: the table keeps the order of insertion.  Names cost a ractor
+ * node nothing, and a forgotten pin is a name that it may take next. */
+static bool evict_one(struct hti_cluster *c, bool for_hardtack)
 {
     struct hti_peer *peer, *next;
 
     HASH_ITER(hh, c->peers, peer, next)
     {
-        if (TAILQ_EMPTY(&peer->links) && !peer->configured) {
+        if (TAILQ_EMPTY(&peer->links) && !peer->configured &&
+            (for_hardtack || !peer->hardtack)) {
             peer_remove(c, peer);
             return true;
         }
@@ -39,14 +41,15 @@ static bool evict_one(struct hti_cluster *c)
     return false;
 }
 
-struct hti_peer *hti_peer_get(struct hti_cluster *c, const char *name)
+struct hti_peer *
+hti_peer_get(struct hti_cluster *c, const char *name, bool hardtack)
 {
     struct hti_peer *peer = hti_peer_find(c, name);
 
     if (peer != NULL) {
         return peer;
     }
-    if (HASH_COUNT(c->peers) >= HTI_PEERS_MAX && !evict_one(c)) {
+    if (HASH_COUNT(c->peers) >= HTI_PEERS_MAX && !evict_one(c, hardtack)) {
         return NULL;
     }
     peer = calloc(1, sizeof *peer);

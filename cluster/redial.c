@@ -18,6 +18,11 @@ void hti_redial_reset(struct hti_redial *redial)
     redial->failures = 0;
 }
 
+void hti_redial_slow(struct hti_redial *redial)
+{
+    redial->failures = 64; /* a doubling each, of a 32-bit number */
+}
+
 uint32_t hti_redial_next(struct hti_redial *redial, uint64_t random)
 {
     uint64_t base = redial->min_ms;

@@ -22,6 +22,8 @@ void hti_redial_init(struct hti_redial *redial,
                      uint32_t max_ms);
 /* The peer was reached. */
 void hti_redial_reset(struct hti_redial *redial);
+/* From now on the longest wait. */
+void hti_redial_slow(struct hti_redial *redial);
 /* An attempt failed or a link was lost: how long to wait, from half to one and
  * a half of min * 2^failures, of max at most. */
 uint32_t hti_redial_next(struct hti_redial *redial, uint64_t random);

@@ -157,12 +157,27 @@ struct hti_node_slot *hti_slots_find(struct hti_slots *slots,
     return slot;
 }
 
+/* Instances that never come must not keep out those that do.  The table keeps
+ * the order of insertion. */
+static void retire_oldest_unmet(struct hti_slots *slots)
+{
+    struct hti_node_slot *slot = slots->by_instance;
+
+    while (slot->peer != NULL) {
+        slot = slot->hh.next;
+    }
+    hti_slots_retire(slots, slot);
+}
+
 struct hti_node_slot *hti_slots_find_or_take(struct hti_slots *slots,
                                              const uint8_t *instance)
 {
     struct hti_node_slot *slot = hti_slots_find(slots, instance);
 
-    if (slot == NULL && slots->unmet < HTI_SLOTS_UNMET_MAX) {
+    if (slot == NULL) {
+        if (slots->unmet >= HTI_SLOTS_UNMET_MAX) {
+            retire_oldest_unmet(slots);
+        }
         slot = hti_slots_take(slots, instance);
     }
     return slot;

@@ -81,7 +81,8 @@ void hti_slots_retire(struct hti_slots *slots, struct hti_node_slot *slot);
 struct hti_node_slot *hti_slots_get(struct hti_slots *slots, uint64_t handle);
 struct hti_node_slot *hti_slots_find(struct hti_slots *slots,
                                      const uint8_t *instance);
-/* An incarnation named in a ref.  NULL: too many not met, or no memory. */
+/* An incarnation named in a ref.  Where there are too many that were not met,
+ * the oldest of these is over.  NULL: full, or no memory. */
 struct hti_node_slot *hti_slots_find_or_take(struct hti_slots *slots,
                                              const uint8_t *instance);
 /* It has been met: bind it. */

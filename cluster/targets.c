@@ -16,6 +16,9 @@
 #include "cluster/internal.h"
 
 #define HANDSHAKE_MS 5000
+/* Attempts in a row at a node that a peer told us of, before it is given up:
+ * three quarters of an hour with the usual times. */
+#define TRANSITIVE_FAILED_MAX 100
 
 static char *copy_text(const char *text)
 {
@@ -125,17 +128,25 @@ void hti_dial_free(struct hti_cluster *c,
     free(dial);
 }
 
-struct hti_dial *
-hti_dial_find(struct hti_cluster *c, const char *address, const char *name)
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Whoever asks for another policy is not served by what was asked for before.
+ */
+struct hti_dial *hti_dial_find(struct hti_cluster *c,
+                               const struct hti_target *target)
 {
     struct hti_dial *dial;
 
     TAILQ_FOREACH (dial, &c->dials, entry) {
-        if (strcmp(dial->address, address) != 0) {
-            continue;
-        }
-        if (name == NULL ? dial->name == NULL
-                         : dial->name != NULL && !strcmp(dial->name, name)) {
+        if (same_text(dial->address, target->address) &&
+            same_text(dial->name, target->name) &&
+            same_text(dial->server_name, target->server_name) &&
+            dial->encryption == target->encryption &&
+            dial->any_peer == target->any_peer &&
+            dial->admin == target->admin) {
             return dial;
         }
     }
@@ -154,17 +165,53 @@ struct hti_dial *hti_dial_by_id(struct hti_cluster *c, uint64_t dial_id)
     return NULL;
 }
 
-bool hti_dial_is_for(const struct hti_dial *dial,
-                     const char *name,
-                     const char *connection_string)
+const char *hti_dial_peer_name(const struct hti_dial *dial)
 {
-    if (dial->name != NULL) {
-        return strcmp(dial->name, name) == 0;
+    return dial->name != NULL ? dial->name : dial->peer_name;
+}
+
+/* A target that asks for encryption is not met by a plain link that the other
+ * side has made, nor one that is for Hardtack nodes by a ractor node. */
+static bool allows(const struct hti_dial *dial, const struct hti_link *link)
+{
+    if (!link->hardtack && !dial->any_peer) {
+        return false;
     }
-    if (dial->peer_name[0] != '\0') {
-        return strcmp(dial->peer_name, name) == 0;
+    switch (dial->encryption) {
+    case HT_ENCRYPT_NONE:
+        return true;
+    case HT_ENCRYPT_TLS:
+        return link->mode == HTI_MODE_TLS;
+    case HT_ENCRYPT_DEFAULT:
+    case HT_ENCRYPT_COOKIE:
+        break;
     }
-    return strcmp(dial->address, connection_string) == 0;
+    /* A ractor node cannot have a cookie's encryption. */
+    return link->hardtack && link->mode != HTI_MODE_NONE;
+}
+
+/* A connection string is what a peer says of itself.  A Hardtack node has the
+ * cookie that says who belongs; a ractor node's claim is no ground for not
+ * dialling the address it names. */
+bool hti_dial_is_met_by(const struct hti_dial *dial,
+                        const struct hti_link *link)
+{
+    const char *name = hti_dial_peer_name(dial);
+
+    if (link->peer == NULL) {
+        return false;
+    }
+    if (link->dial == dial) {
+        return true;
+    }
+    if (!allows(dial, link)) {
+        return false;
+    }
+    if (name[0] != '\0') {
+        return strcmp(name, link->name) == 0;
+    }
+    return link->hardtack &&
+           strcmp(dial->address, link->connection_string) == 0;
 }
 
 static void
@@ -190,15 +237,13 @@ set_deadlines(struct hti_cluster *c, struct hti_dial *dial, uint64_t now_ms)
     }
 }
 
-/* The link by which the node that a target leads to is connected. */
-static struct hti_link *find_attached(struct hti_cluster *c,
-                                      const struct hti_dial *dial)
+struct hti_link *hti_dial_find_link(struct hti_cluster *c,
+                                    const struct hti_dial *dial)
 {
     struct hti_link *link;
 
     TAILQ_FOREACH (link, &c->links, entry) {
-        if (link->peer != NULL &&
-            hti_dial_is_for(dial, link->name, link->connection_string)) {
+        if (hti_dial_is_met_by(dial, link)) {
             return link;
         }
     }
@@ -213,6 +258,57 @@ wait_again(struct hti_cluster *c, struct hti_dial *dial, uint64_t now_ms)
         now_ms + hti_redial_next(&dial->redial, hti_cluster_random(c));
 }
 
+/* Its node is connected by that link. */
+static void met(struct hti_cluster *c,
+                struct hti_dial *dial,
+                const struct hti_link *link,
+                uint64_t now_ms,
+                struct hti_waiters *done)
+{
+    memcpy(dial->peer_name, link->name, sizeof dial->peer_name);
+    dial->last_err = HT_OK;
+    dial->last_text[0] = '\0';
+    set_state(dial, HTI_TARGET_MET, now_ms);
+    if (link->is_ready) {
+        dial->on_trial = false;
+        waiters_done(dial, HT_OK, "", done);
+    } else {
+        set_deadlines(c, dial, now_ms);
+    }
+}
+
+/* A ractor node refused us because it has another connection, and one that
+ * claims its address is ready: good enough to tell whoever waits, not to stop
+ * dialling. */
+static bool is_answered_by(const struct hti_dial *dial,
+                           const struct hti_link *link)
+{
+    return dial->last_err == HT_EDUPLICATE && link->peer != NULL &&
+           link->is_ready && !link->hardtack && allows(dial, link) &&
+           hti_dial_peer_name(dial)[0] == '\0' &&
+           strcmp(dial->address, link->connection_string) == 0;
+}
+
+/* The peer keeps another connection that we do not see, yet or any more.
+ * Whoever waits may still have what it wants in a moment. */
+static void duplicate(struct hti_cluster *c,
+                      struct hti_dial *dial,
+                      uint64_t now_ms,
+                      struct hti_waiters *done)
+{
+    const struct hti_link *link;
+
+    set_deadlines(c, dial, now_ms);
+    wait_again(c, dial, now_ms);
+    TAILQ_FOREACH (link, &c->links, entry) {
+        if (is_answered_by(dial, link)) {
+            dial->on_trial = false;
+            waiters_done(dial, HT_OK, "", done);
+            break;
+        }
+    }
+}
+
 void hti_dial_ended(struct hti_cluster *c,
                     struct hti_dial *dial,
                     ht_err err,
@@ -220,37 +316,60 @@ void hti_dial_ended(struct hti_cluster *c,
                     uint64_t now_ms,
                     struct hti_waiters *done)
 {
-    struct hti_link *other;
+    const struct hti_link *other;
 
     dial->link = NULL;
     dial->last_err = err;
     snprintf(dial->last_text, sizeof dial->last_text, "%s", text);
-    other = find_attached(c, dial);
+    other = hti_dial_find_link(c, dial);
     if (other != NULL) {
-        memcpy(dial->peer_name, other->name, sizeof dial->peer_name);
-        dial->last_err = HT_OK;
-        set_state(dial, HTI_TARGET_MET, now_ms);
-        if (other->is_ready) {
-            waiters_done(dial, HT_OK, "", done);
-        } else {
-            set_deadlines(c, dial, now_ms);
-        }
+        met(c, dial, other, now_ms, done);
         return;
     }
     if (err == HT_EDUPLICATE) {
-        /* The peer keeps another connection that we do not see, yet or any
-         * more.  Whoever waits may still have what it wants in a moment. */
-        set_deadlines(c, dial, now_ms);
-        wait_again(c, dial, now_ms);
+        duplicate(c, dial, now_ms, done);
         return;
     }
     waiters_done(dial, err, text, done);
-    /* A list of seeds that all nodes share names each of them, too. */
-    if (dial->once || dial->on_trial || err == HT_ESELF) {
+    dial->failed++;
+    if (dial->once || dial->on_trial ||
+        (dial->transitive && dial->failed >= TRANSITIVE_FAILED_MAX)) {
         hti_dial_free(c, dial, err, done);
         return;
     }
+    /* A list of seeds that all nodes share names each of them, too: quietly.
+     * But nothing is proved by who says so, hence not for ever. */
+    if (err == HT_ESELF) {
+        hti_redial_slow(&dial->redial);
+    }
     wait_again(c, dial, now_ms);
+}
+
+void hti_dials_elected_away(struct hti_cluster *c,
+                            const struct hti_link *winner,
+                            uint64_t connection_id,
+                            uint64_t now_ms,
+                            struct hti_waiters *done)
+{
+    struct hti_dial *dial;
+
+    TAILQ_FOREACH (dial, &c->dials, entry) {
+        if (dial->connection_id == connection_id) {
+            break;
+        }
+    }
+    if (dial == NULL || winner->peer == NULL || !allows(dial, winner) ||
+        (dial->name != NULL && strcmp(dial->name, winner->name) != 0)) {
+        return;
+    }
+    if (dial->state == HTI_TARGET_LINKED && dial->link != NULL &&
+        dial->link->peer == NULL) {
+        /* Its end is on the way, and finds the winner by this. */
+        memcpy(dial->peer_name, winner->name, sizeof dial->peer_name);
+    } else if (dial->state == HTI_TARGET_WAITING &&
+               dial->last_err == HT_EDUPLICATE) {
+        met(c, dial, winner, now_ms, done);
+    }
 }
 
 void hti_dials_attached(struct hti_cluster *c,
@@ -260,8 +379,7 @@ void hti_dials_attached(struct hti_cluster *c,
     struct hti_dial *dial;
 
     TAILQ_FOREACH (dial, &c->dials, entry) {
-        if (link->dial != dial &&
-            !hti_dial_is_for(dial, link->name, link->connection_string)) {
+        if (!hti_dial_is_met_by(dial, link)) {
             continue;
         }
         memcpy(dial->peer_name, link->name, sizeof dial->peer_name);
@@ -281,10 +399,13 @@ void hti_dials_ready(struct hti_cluster *c,
     struct hti_dial *dial;
 
     TAILQ_FOREACH (dial, &c->dials, entry) {
-        if (link->dial == dial ||
-            hti_dial_is_for(dial, link->name, link->connection_string)) {
+        if (hti_dial_is_met_by(dial, link)) {
             dial->on_trial = false;
+            dial->failed = 0;
             hti_redial_reset(&dial->redial);
+            waiters_done(dial, HT_OK, "", done);
+        } else if (is_answered_by(dial, link)) {
+            dial->on_trial = false;
             waiters_done(dial, HT_OK, "", done);
         }
     }

@@ -3,6 +3,7 @@
  * authenticated, and answers with the nodes that it has authenticated itself.
  * (ractor-wire, section 3.10.)
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,11 @@
 
 /* Peers that other peers told us of. */
 #define TRANSITIVE_MAX 1024u
+/* Of one answer, so many are looked at. */
+#define LEARN_MAX 4096u
+/* What an entry of an answer takes beside its two texts, at most. */
+#define ENTRY_BYTES    32
+#define ASKED_EVERY_MS 1000
 
 #define CASE(name)     HARDTACK__WIRE__CONTROL_MESSAGE__MSG_##name
 
@@ -101,6 +107,23 @@ list(struct hti_cluster *c, const struct hti_link *asker, size_t *ret_count)
     return entries;
 }
 
+/* How many of the entries fit into one frame. */
+static size_t
+answer_batch(const struct entry *entries, size_t count, uint64_t payload_max)
+{
+    size_t bytes = 64, n = 0;
+
+    while (n < count) {
+        bytes += ENTRY_BYTES + strlen(entries[n].name) +
+                 strlen(entries[n].connection_string);
+        if (n > 0 && bytes > payload_max) {
+            break;
+        }
+        n++;
+    }
+    return n;
+}
+
 void hti_topology_answer(struct hti_link *link)
 {
     Hardtack__Wire__ControlMessage m = HARDTACK__WIRE__CONTROL_MESSAGE__INIT;
@@ -109,21 +132,31 @@ void hti_topology_answer(struct hti_link *link)
     struct entry *entries;
     size_t count;
 
+    /* The question is a few bytes, the answer may be a million. */
+    if (link->was_asked && link->now_ms < link->asked_ms + ASKED_EVERY_MS) {
+        hti_link_dropped(link, "asks for our nodes too often");
+        return;
+    }
+    link->was_asked = true;
+    link->asked_ms = link->now_ms;
     entries = list(link->cluster, link, &count);
     if (entries == NULL) {
         return; /* as ractor: no answer */
     }
     names = malloc((count + 1) * sizeof(Hardtack__Wire__NameMessage *));
-    if (names != NULL) {
-        for (size_t i = 0; i < count; i++) {
-            put_name(&entries[i].m, &entries[i].flags, entries[i].name,
-                     entries[i].connection_string);
-            names[i] = &entries[i].m;
-        }
-        sessions.n_sessions = count;
-        sessions.sessions = names;
-        m.msg_case = CASE(NODE_SESSIONS);
-        m.node_sessions = &sessions;
+    for (size_t i = 0; names != NULL && i < count; i++) {
+        put_name(&entries[i].m, &entries[i].flags, entries[i].name,
+                 entries[i].connection_string);
+        names[i] = &entries[i].m;
+    }
+    m.msg_case = CASE(NODE_SESSIONS);
+    m.node_sessions = &sessions;
+    /* One at least, and none larger than the peer takes. */
+    for (size_t at = 0; names != NULL && (at < count || at == 0);
+         at += sessions.n_sessions + (count == 0)) {
+        sessions.sessions = names + at;
+        sessions.n_sessions =
+            answer_batch(entries + at, count - at, link->payload_max);
         hti_link_push(link, hti_frame_control(&m));
     }
     free(names);
@@ -135,8 +168,7 @@ void hti_topology_answer(struct hti_link *link)
 static bool text_of(const ProtobufCBinaryData *data, char buf[HTI_NAME_BUF])
 {
     if (data->len == 0 || data->len > HTI_NAME_BYTES_MAX ||
-        memchr(data->data, '\0', data->len) != NULL ||
-        !hti_utf8_valid(data->data, data->len)) {
+        !hti_utf8_printable(data->data, data->len)) {
         return false;
     }
     memcpy(buf, data->data, data->len);
@@ -144,33 +176,82 @@ static bool text_of(const ProtobufCBinaryData *data, char buf[HTI_NAME_BUF])
     return true;
 }
 
-static bool
-is_known(struct hti_cluster *c, const char *name, const char *connection_string)
+/* The names and addresses that are known, so that an answer costs what it has
+ * entries, however many nodes there are. */
+struct known {
+    UT_hash_handle hh;
+    char text[]; /* 'n' and a name, or 'a' and an address */
+};
+
+static bool knows(struct known *known, char kind, const char *text)
+{
+    char key[HTI_NAME_BUF + 1];
+    struct known *k;
+
+    snprintf(key, sizeof key, "%c%s", kind, text);
+    HASH_FIND_STR(known, key, k);
+    return k != NULL;
+}
+
+/* False: no memory. */
+static bool know(struct known **known, char kind, const char *text)
+{
+    struct known *k;
+
+    if (text[0] == '\0' || knows(*known, kind, text)) {
+        return true;
+    }
+    k = malloc(sizeof *k + strlen(text) + 2);
+    if (k == NULL) {
+        return false;
+    }
+    k->text[0] = kind;
+    memcpy(k->text + 1, text, strlen(text) + 1);
+    HASH_ADD_STR(*known, text, k);
+    if (!hti_in_table(&k->hh)) {
+        free(k);
+        return false;
+    }
+    return true;
+}
+
+static void known_free(struct known *known)
+{
+    struct known *at = known, *next;
+
+    /* The chain of insertion outlives the table. */
+    HASH_CLEAR(hh, known);
+    for (; at != NULL; at = next) {
+        next = at->hh.next;
+        free(at);
+    }
+}
+
+/* What a ractor node says its address is, is not known to be. */
+static bool know_all(struct hti_cluster *c, struct known **known)
 {
     const struct hti_link *link;
     const struct hti_dial *dial;
+    bool good =
+        know(known, 'n', c->name) && know(known, 'a', c->connection_string);
 
-    if (strcmp(name, c->name) == 0 ||
-        strcmp(connection_string, c->connection_string) == 0) {
-        return true;
-    }
     TAILQ_FOREACH (link, &c->links, entry) {
-        if (link->peer != NULL &&
-            (strcmp(link->name, name) == 0 ||
-             strcmp(link->connection_string, connection_string) == 0)) {
-            return true;
+        if (link->peer != NULL) {
+            good =
+                good && know(known, 'n', link->name) &&
+                (!link->hardtack || know(known, 'a', link->connection_string));
         }
     }
     TAILQ_FOREACH (dial, &c->dials, entry) {
-        if (strcmp(dial->address, connection_string) == 0 ||
-            hti_dial_is_for(dial, name, connection_string)) {
-            return true;
-        }
+        good = good && know(known, 'n', hti_dial_peer_name(dial)) &&
+               know(known, 'a', dial->address);
     }
-    return false;
+    return good;
 }
 
-static void learn(struct hti_cluster *c,
+/* False: there is no room for more. */
+static bool learn(struct hti_cluster *c,
+                  struct known **known,
                   const char *name,
                   const char *connection_string,
                   uint64_t now_ms)
@@ -183,12 +264,17 @@ static void learn(struct hti_cluster *c,
     };
     struct hti_dial *dial;
 
-    if (!c->stopping && c->transitive_count < TRANSITIVE_MAX &&
-        !is_known(c, name, connection_string) &&
-        hti_dial_new(c, &target, now_ms, &dial) == HT_OK) {
-        dial->transitive = true;
-        c->transitive_count++;
+    if (knows(*known, 'n', name) || knows(*known, 'a', connection_string)) {
+        return true;
     }
+    if (c->stopping || c->transitive_count >= TRANSITIVE_MAX ||
+        !know(known, 'n', name) || !know(known, 'a', connection_string) ||
+        hti_dial_new(c, &target, now_ms, &dial) != HT_OK) {
+        return false;
+    }
+    dial->transitive = true;
+    c->transitive_count++;
+    return true;
 }
 
 void hti_topology_learn(struct hti_link *link,
@@ -197,22 +283,25 @@ void hti_topology_learn(struct hti_link *link,
     struct hti_cluster *c = link->cluster;
     char name[HTI_NAME_BUF];
     char connection_string[HTI_NAME_BUF];
+    struct known *known = NULL;
+    bool more;
 
     if (!c->config.transitive) {
         return;
     }
-    for (size_t i = 0; i < m->n_sessions; i++) {
+    pthread_mutex_lock(&c->lock);
+    more = know_all(c, &known);
+    for (size_t i = 0; more && i < m->n_sessions && i < LEARN_MAX; i++) {
         const Hardtack__Wire__NameMessage *s = m->sessions[i];
 
         /* A peer may send us to other machines, not to our own sockets. */
-        if (!text_of(&s->name, name) ||
-            !text_of(&s->connection_string, connection_string) ||
-            strncmp(connection_string, "unix:", 5) == 0) {
-            continue;
+        if (text_of(&s->name, name) &&
+            text_of(&s->connection_string, connection_string) &&
+            strncmp(connection_string, "unix:", 5) != 0) {
+            more = learn(c, &known, name, connection_string, link->now_ms);
         }
-        pthread_mutex_lock(&c->lock);
-        learn(c, name, connection_string, link->now_ms);
-        pthread_mutex_unlock(&c->lock);
     }
+    pthread_mutex_unlock(&c->lock);
+    known_free(known);
     c->io->tick_at(c->io_arg, link->now_ms);
 }

@@ -52,7 +52,31 @@ static void gather(struct rivals *r,
     add(r, newcomer, election_id(newcomer, hello));
 }
 
-enum lives { LIFE_SAME, LIFE_NEWER, LIFE_OLDER };
+/* Whether the name is a Hardtack node's, now or for good.  Between the moment
+ * that a ractor node gives it and the one that it has proved its cookie, the
+ * Hardtack node may have come. */
+static bool is_taken_from_ractor(const struct hti_peer *peer)
+{
+    const struct hti_link *link;
+
+    if (peer->hardtack) {
+        return true;
+    }
+    TAILQ_FOREACH (link, &peer->links, peer_entry) {
+        if (link->hardtack) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum lives {
+    LIFE_SAME,
+    LIFE_NEWER,
+    LIFE_OLDER,
+    LIFE_REAL,  /* a Hardtack node, whose name a ractor node bears */
+    LIFE_CLAIM, /* a ractor node, and the name is a Hardtack node's */
+};
 
 /* Of the newcomer, against the one that is connected. */
 static enum lives compare_lives(const struct hti_peer *peer,
@@ -61,7 +85,13 @@ static enum lives compare_lives(const struct hti_peer *peer,
     const struct hti_link *link = TAILQ_FIRST(&peer->links);
     const struct hti_node_slot *slot = peer->slot;
 
-    if (link == NULL || !link->hardtack || !hello->hardtack || slot == NULL ||
+    if (!hello->hardtack) {
+        return is_taken_from_ractor(peer) ? LIFE_CLAIM : LIFE_SAME;
+    }
+    if (link != NULL && !link->hardtack) {
+        return LIFE_REAL;
+    }
+    if (link == NULL || slot == NULL ||
         memcmp(slot->instance, hello->instance, HTI_INSTANCE_BYTES) == 0) {
         return LIFE_SAME;
     }
@@ -75,12 +105,24 @@ static enum lives compare_lives(const struct hti_peer *peer,
 
 /* ---- before anything is proved ------------------------------------------- */
 
+/* The handle of the node whose other connection is kept; 0: a ractor node. */
+static uint64_t winner_of(const struct rivals *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->candidates[i].survives && r->links[i]->hardtack) {
+            return r->links[i]->handle;
+        }
+    }
+    return 0;
+}
+
 enum hti_verdict
 hti_verdict_on_name(void *arg, const struct hti_hello *hello, ht_err *ret_why)
 {
     struct hti_link *link = arg;
     struct hti_cluster *c = link->cluster;
     enum hti_verdict verdict = HTI_VERDICT_OK;
+    uint64_t winner = 0;
     struct hti_peer *peer;
     struct rivals r;
 
@@ -92,7 +134,12 @@ hti_verdict_on_name(void *arg, const struct hti_hello *hello, ht_err *ret_why)
     } else if (peer != NULL && !TAILQ_EMPTY(&peer->links)) {
         switch (compare_lives(peer, hello)) {
         case LIFE_NEWER:
+        case LIFE_REAL:
             verdict = HTI_VERDICT_OK_SIMULTANEOUS;
+            break;
+        case LIFE_CLAIM:
+            *ret_why = HT_EDENIED;
+            verdict = HTI_VERDICT_NOT_OK;
             break;
         case LIFE_OLDER:
             *ret_why = HT_EEXIST;
@@ -110,12 +157,18 @@ hti_verdict_on_name(void *arg, const struct hti_hello *hello, ht_err *ret_why)
             case HTI_ELECTION_LOSES:
                 *ret_why = HT_EDUPLICATE;
                 verdict = HTI_VERDICT_NOT_OK;
+                winner = winner_of(&r);
                 break;
             }
             break;
         }
     }
     pthread_mutex_unlock(&c->lock);
+    /* By the connection that is proved: the refusal itself says neither by whom
+     * nor what else there is. */
+    if (winner != 0) {
+        hti_extension_duplicate(c, winner, hello->connection_id);
+    }
     return verdict;
 }
 
@@ -143,25 +196,26 @@ ht_err hti_verdict_check_peer(void *arg, const struct hti_hello *hello)
     return err;
 }
 
+/* A relay that hands our own challenge back wants the answer that it cannot
+ * make.  That is worth something to it only as long as the link lives on which
+ * we have issued it, so that is where it is kept: nothing that others do makes
+ * us forget it. */
 ht_err hti_verdict_check_challenge(void *arg, uint32_t challenge, bool issued)
 {
     struct hti_link *link = arg;
     struct hti_cluster *c = link->cluster;
+    const struct hti_link *other;
     ht_err err = HT_OK;
 
     pthread_mutex_lock(&c->lock);
     if (issued) {
-        c->challenges[c->challenges_at] = challenge;
-        c->challenges_at = (c->challenges_at + 1) % HTI_CHALLENGES;
-        if (c->challenges_count < HTI_CHALLENGES) {
-            c->challenges_count++;
-        }
+        link->challenge = challenge;
+        link->has_challenge = true;
     } else {
-        /* A relay that hands our own challenge back wants the answer that it
-         * cannot make. */
-        for (unsigned i = 0; i < c->challenges_count; i++) {
-            if (c->challenges[i] == challenge) {
+        TAILQ_FOREACH (other, &c->links, entry) {
+            if (other->has_challenge && other->challenge == challenge) {
                 err = HT_EDENIED;
+                break;
             }
         }
     }
@@ -184,7 +238,10 @@ static ht_err judge(struct hti_cluster *c,
     switch (life) {
     case LIFE_OLDER:
         return HT_EEXIST;
+    case LIFE_CLAIM:
+        return HT_EDENIED;
     case LIFE_NEWER:
+    case LIFE_REAL:
         for (size_t i = 0; i < r->count - 1; i++) {
             r->candidates[i].survives = false;
         }
@@ -252,6 +309,7 @@ static ht_err attach(struct hti_cluster *c,
 {
     struct hti_route route = {.hardtack = hello->hardtack};
     struct hti_node_slot *slot;
+    uint64_t unfinished_max;
     bool pieces;
     ht_err err = take_slot(c, peer, hello, &slot);
 
@@ -261,7 +319,10 @@ static ht_err attach(struct hti_cluster *c,
     link->hardtack = hello->hardtack;
     link->hidden = (hello->flags & HTI_HELLO_HIDDEN) != 0;
     link->payload_max = payload_limit(hello, &pieces);
-    hti_outbox_fragment(link->outbox, pieces);
+    /* The peer takes no more than that of unfinished messages. */
+    unfinished_max = link->payload_max <= UINT64_MAX / 2 ? 2 * link->payload_max
+                                                         : UINT64_MAX;
+    hti_outbox_fragment(link->outbox, pieces ? unfinished_max : 0);
     link->handle = hti_slot_handle(slot);
     link->election_id = election_id(link, hello);
     link->incarnation = hello->incarnation;
@@ -270,6 +331,7 @@ static ht_err attach(struct hti_cluster *c,
     memcpy(link->connection_string, hello->connection_string,
            sizeof link->connection_string);
     link->peer = peer;
+    link->was_attached = true;
     TAILQ_INSERT_TAIL(&peer->links, link, peer_entry);
     if (link->hardtack && !link->hidden) {
         peer->hardtack = true;
@@ -304,6 +366,7 @@ static ht_err open_round(struct hti_cluster *c,
                          ht_err *ret_why)
 {
     struct hti_peer *peer;
+    enum lives life;
     struct rivals r;
     ht_err err;
 
@@ -311,12 +374,14 @@ static ht_err open_round(struct hti_cluster *c,
     if (c->stopping) {
         return HT_ECLOSED;
     }
-    peer = hti_peer_get(c, hello->name);
+    peer = hti_peer_get(c, hello->name, hello->hardtack);
     if (peer == NULL) {
         return HT_EBUSY;
     }
-    *ret_why =
-        compare_lives(peer, hello) == LIFE_NEWER ? HT_ENODEDOWN : HT_EDUPLICATE;
+    life = compare_lives(peer, hello);
+    *ret_why = life == LIFE_NEWER  ? HT_ENODEDOWN
+               : life == LIFE_REAL ? HT_EDENIED
+                                   : HT_EDUPLICATE;
     err = judge(c, peer, link, hello, &r);
     for (size_t i = 0; err == HT_OK && i < r.count - 1; i++) {
         if (!r.candidates[i].survives) {
@@ -325,6 +390,9 @@ static ht_err open_round(struct hti_cluster *c,
     }
     if (err == HT_OK && *ret_count == 0) {
         err = attach(c, peer, link, hello);
+    }
+    if (err == HT_EDUPLICATE && link->dial != NULL) {
+        memcpy(link->dial->peer_name, hello->name, sizeof hello->name);
     }
     if (err != HT_OK) {
         hti_peer_forget(c, peer);

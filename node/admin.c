@@ -499,9 +499,7 @@ static void on_connected(void *arg, ht_err err, const char *text)
     struct connect_result *result = arg;
     struct connects *connects = result->connects;
 
-    /* The peer has another connection to this node and keeps that one: the two
-     * are connected, which is what was asked for. */
-    result->err = err == HT_EDUPLICATE ? HT_OK : err;
+    result->err = err;
     snprintf(result->reason, sizeof(result->reason), "%s",
              text != NULL ? text : "");
     (void)pthread_mutex_lock(&connects->lock);

@@ -358,6 +358,14 @@ static ht_err load_cookies(const struct hti_settings *s,
     return hti_cookies_of(text, s->c.cookie_env, read, why->buf, why->len);
 }
 
+static const char *cookie_source(const struct hti_settings *s)
+{
+    if (s->c.cookie_file != NULL) {
+        return s->c.cookie_file;
+    }
+    return s->c.cookie_env != NULL ? s->c.cookie_env : "cookie";
+}
+
 static ht_err load_ractor(const struct hti_settings *s,
                           struct hti_cookies *read,
                           const struct hti_cookies **ret_cookies,
@@ -383,7 +391,8 @@ ht_err hti_settings_keys(const struct hti_settings *settings,
     ht_err err = load_cookies(settings, &read, &cookies, &why);
 
     if (err == HT_OK && !settings->c.weak_cookie) {
-        err = hti_cookies_check(cookies, why_buf, why_len);
+        err = hti_cookies_check(cookies, cookie_source(settings), why_buf,
+                                why_len);
     }
     if (err == HT_OK) {
         err = load_ractor(settings, &ractor_read, &ractor, &why);

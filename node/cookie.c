@@ -202,19 +202,22 @@ ht_err hti_cookies_read(const char *path,
     return HT_OK;
 }
 
-ht_err
-hti_cookies_check(const struct hti_cookies *cookies, char *why, size_t why_len)
+ht_err hti_cookies_check(const struct hti_cookies *cookies,
+                         const char *what,
+                         char *why,
+                         size_t why_len)
 {
     for (size_t i = 0; i < cookies->count; i++) {
         unsigned bits =
             hti_cookie_bits(cookies->at[i].data, cookies->at[i].len);
 
         if (bits < HTI_COOKIE_BITS_MIN) {
-            snprintf(why, why_len,
-                     "cookie %zu is weak: about %u bits, and %d are needed; "
-                     "`hardtack cookie` makes a good one, weak_cookie accepts "
-                     "this one",
-                     i + 1, bits, HTI_COOKIE_BITS_MIN);
+            snprintf(
+                why, why_len,
+                "%s: cookie %zu is weak: about %u bits, and %d are needed; "
+                "`hardtack cookie` makes a good one, weak_cookie accepts "
+                "this one",
+                what, i + 1, bits, HTI_COOKIE_BITS_MIN);
             return HT_ECONFIG;
         }
     }

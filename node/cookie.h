@@ -33,6 +33,7 @@ HT_MUSTUSE ht_err hti_cookies_of(const char *text,
                                  size_t why_len);
 /* HT_ECONFIG: one of them can be guessed. */
 HT_MUSTUSE ht_err hti_cookies_check(const struct hti_cookies *cookies,
+                                    const char *what,
                                     char *why,
                                     size_t why_len);
 void hti_cookies_fini(struct hti_cookies *cookies); /* zeroed ones are fine */

@@ -20,6 +20,8 @@
 
 /* Messages a turn may handle before descriptors are looked at again. */
 #define TURN_BUDGET 4096
+/* Looks at the descriptors between two sched_yield(), while polling. */
+#define YIELD_INTERVAL 8
 /* Tasks a round takes from other threads. */
 #define TASKS_MAX 1024
 
@@ -372,6 +374,7 @@ static void loop_sleep(struct hti_loop *loop, uint64_t deadline_ns)
  * next one.  True if something came. */
 static bool loop_spin(struct hti_loop *loop, uint64_t deadline_ns)
 {
+    unsigned looks = 0;
     uint64_t end;
 
     if (loop->spin_ns == 0) {
@@ -390,8 +393,10 @@ static bool loop_spin(struct hti_loop *loop, uint64_t deadline_ns)
             return true;
         }
         /* Where threads outnumber cores, whoever we wait for may be waiting
-         * for this one. */
-        sched_yield();
+         * for this one.  Not each time: it costs as much as the look. */
+        if (++looks % YIELD_INTERVAL == 0) {
+            sched_yield();
+        }
     } while (hti_clock_ns() < end);
     return false;
 }

@@ -55,34 +55,6 @@ void hti_own_hello_init(struct hti_own_hello *own, const struct hti_session *s)
 
 /* ---- the peer's ---- */
 
-/* What ends a line, or turns the direction of what follows, in General
- * Punctuation: U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. */
-static bool is_unruly(const uint8_t c[3])
-{
-    return c[0] == 0xe2 &&
-           ((c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f ||
-                              (c[2] >= 0xa8 && c[2] <= 0xae))) ||
-            (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
-}
-
-/* Control characters of ASCII, of Latin 1 and of Unicode: a name is printed in
- * tables and logs, and compared by people.  text is UTF-8. */
-static bool has_control(const uint8_t *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < 0x20 || text[i] == 0x7f) {
-            return true;
-        }
-        if (text[i] == 0xc2 && i + 1 < len && text[i + 1] < 0xa0) {
-            return true;
-        }
-        if (len - i >= 3 && is_unruly(text + i)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static ht_err take_text(struct hti_session *s,
                         const char *what,
                         const ProtobufCBinaryData *text,
@@ -95,8 +67,7 @@ static ht_err take_text(struct hti_session *s,
                                 "peer's %s has %zu bytes, over %d", what,
                                 text->len, HTI_NAME_BYTES_MAX);
     }
-    if (!hti_utf8_valid(text->data, text->len) ||
-        has_control(text->data, text->len)) {
+    if (!hti_utf8_printable(text->data, text->len)) {
         return hti_session_fail(
             s, HT_EPROTO, "peer's %s %s is not printable UTF-8", what,
             hti_quote(quoted, sizeof(quoted), text->data, text->len));

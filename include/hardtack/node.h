@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hardtack/node.h - a node: its configuration, its life, its peers. */
+/* hardtack/node.h - a node: its configuration, its life, its peers.
+ *
+ * Any thread may call, handlers too, unless a comment says otherwise; nothing
+ * blocks unless it says so.  Times are milliseconds, and 0 is the default.
+ * ret_ outputs are written only on HT_OK.  HT_EINVAL and HT_ENOMEM are possible
+ * wherever a function can fail.
+ */
 #ifndef HARDTACK_NODE_H
 #define HARDTACK_NODE_H
 
@@ -132,33 +138,41 @@ typedef struct ht_config {
 /**
  * Start a node: read the cookie, open the listeners, start the schedulers,
  * begin to dial.  *ret_node is written only on success; end it with
- * ht_node_free().  Blocks for the key derivation (about 60 ms).
+ * ht_node_free().  Blocks for the key derivation (about 60 ms).  The process
+ * keeps its signal handlers; several nodes may live in it.
  *
  * Returns HT_OK; HT_EINVAL or HT_ECONFIG (what and where is logged, and in
  * ht_start_error()); HT_EACCES, HT_ENOENT (files); HT_EADDRINUSE; HT_ETLS;
- * HT_ENOMEM.
+ * HT_EIO; HT_ENOMEM.
  */
 HT_API HT_MUSTUSE ht_err ht_node_start(const ht_config *config,
                                        ht_node **ret_node);
-/** What went wrong in this thread's last failed ht_node_start(), in words;
- *  "" if nothing. Lent until the next call in this thread. */
+/** What went wrong in this thread's last ht_node_start() or ht_node_reload(),
+ *  in words; "" if nothing did. Lent until the next such call in this thread.
+ *  Other functions leave it as it is. */
 HT_API const char *ht_start_error(void);
-/** Wait until ht_node_stop(). From an ordinary thread. A single-threaded node
- *  is driven meanwhile. */
+/** Wait until ht_node_stop(), which may have come before; then it may be called
+ *  again. From an ordinary thread, else HT_EINVAL. A single-threaded node is
+ *  driven meanwhile. Nothing has ended when it returns: ht_node_drain() if that
+ *  is wanted, and ht_node_free(). */
 HT_API ht_err ht_node_run(ht_node *node);
 /** Let ht_node_run() return. Any thread; also from a signal handler. */
 HT_API void ht_node_stop(ht_node *node);
 /** Refuse new actors and peers, let mailboxes and outboxes run empty, up to
  *  timeout_ms (0: the configured drain_ms). HT_ETIMEDOUT: something was left.
- *  Blocks. */
+ *  Blocks; from an ordinary thread, else HT_EINVAL. There is no way back but
+ *  ht_node_free(). */
 HT_API ht_err ht_node_drain(ht_node *node, uint32_t timeout_ms);
 /** End every actor (terminate hooks run), close every link, join every thread,
- *  free. NULL is fine. Not from a handler. */
+ *  free. Blocks for handlers that are running and jobs of ht_block(). NULL is
+ *  fine. From an ordinary thread, and the last call for this node in any. */
 HT_API void ht_node_free(ht_node *node);
 
-/** Single-threaded nodes: a descriptor that turns readable when there is work,
- *  and the function that does it, waiting at most timeout_ms (0: not at all,
- *  HT_INFINITE: until there is some). */
+/** Single-threaded nodes: a descriptor (the node's; only watch it) that turns
+ *  readable when there is work, and the function that does it, waiting at most
+ *  timeout_ms (0: not at all, HT_INFINITE: until there is some).  Handlers run
+ *  in the thread that calls it, one thread at a time.  HT_EINVAL: the node has
+ *  schedulers of its own, or this is a handler. */
 HT_API int ht_node_fd(ht_node *node);
 HT_API ht_err ht_node_poll(ht_node *node, uint32_t timeout_ms);
 
@@ -166,12 +180,13 @@ HT_API ht_err ht_node_poll(ht_node *node, uint32_t timeout_ms);
 HT_API const char *ht_node_name(const ht_node *node);
 /** Of the first TCP listener; 0 if there is none. */
 HT_API int ht_node_port(const ht_node *node);
-/** Distinguishes lives of a node of one name; grows with each start. */
+/** Distinguishes lives of a node of one name; grows with each start
+ *  (microseconds since 1970, if the clock does). */
 HT_API uint64_t ht_node_incarnation(const ht_node *node);
 
 /** How to reach a peer; zero everywhere is the default. */
 typedef struct ht_connect_opts {
-    const char *name;
+    const char *name; /* as in ht_peer_config, all four */
     ht_encryption encryption;
     ht_peers peers;
     const char *server_name;
@@ -182,23 +197,32 @@ typedef struct ht_connect_opts {
 /**
  * Dial and wait until the peer is ready, which means that its named and
  * grouped actors can be seen.  It is redialled from then on, unless opts say
- * otherwise; after an error it is not.  Ordinary threads only.
+ * otherwise; after an error it is not.  opts may be NULL; address and opts are
+ * copied.  Blocks; from an ordinary thread, else HT_EINVAL.
  *
  * Returns HT_OK (also if it was connected already), HT_ERESOLVE, HT_ENOCONN
  * (refused or unreachable), HT_ETIMEDOUT, HT_EAUTH, HT_ETLS, HT_EPROTO,
- * HT_ESELF, HT_ENAME, HT_EDENIED, HT_EINVAL.
+ * HT_ESELF, HT_ENAME, HT_EDENIED, HT_EINVAL (the address too), HT_EBUSY (too
+ * many are dialled), HT_ENOMEM.  Why in words is ht_peer_info's last_error and
+ * in the log.
  */
 HT_API HT_MUSTUSE ht_err ht_client_connect(ht_node *node,
                                            const char *address,
                                            const ht_connect_opts *opts);
-/** The same without waiting; node events tell what becomes of it. */
+/** The same without waiting: HT_OK means that it is dialled now, and again
+ *  until it answers unless opts say once; node events tell what becomes of it.
+ *  HT_EINVAL, HT_EBUSY, HT_ENOMEM. */
 HT_API HT_MUSTUSE ht_err ht_connect(ht_node *node,
                                     const char *address,
                                     const ht_connect_opts *opts);
-/** Close the link to the node of that name and do not redial. HT_ENOENT. */
+/** Close the link to the node of that name, "name@host", and do not redial.
+ *  The peer may dial us again. HT_ENOENT: there is no link, and no dial of a
+ *  peer known by that name. */
 HT_API ht_err ht_disconnect(ht_node *node, const char *node_name);
 
-/** Get HT_EVENT_NODE events in self from now on (ht_actor from actor.h). */
+/** Get HT_EVENT_NODE events in self from now on (ht_actor from actor.h), or no
+ *  more; twice is once. Only for self, in a callback of its own. HT_EINVAL,
+ *  HT_ENOMEM. */
 HT_API HT_MUSTUSE ht_err ht_monitor_nodes(ht_actor *self, bool on);
 
 typedef struct ht_peer_info {
@@ -219,7 +243,8 @@ typedef struct ht_peer_info {
     uint64_t calls_in_flight;
     uint64_t dropped; /* inbound casts refused: mailbox full, no such actor */
 } ht_peer_info;
-/** fn must not call the node. */
+/** Call fn, in this thread, for every connection and every peer that is dialled
+ *  or waits to be. A lock is held: fn must not call the node. */
 HT_API void ht_peer_each(ht_node *node,
                          void (*fn)(const ht_peer_info *info, void *arg),
                          void *arg);
@@ -232,10 +257,12 @@ HT_API void ht_node_log(ht_node *node,
                         const char *format,
                         ...) __attribute__((format(printf, 4, 5)));
 
-/** "<name@host.incarnation.pid>"; returns buf. */
+/** "<name@host.incarnation.pid>", cut to buf_len with its NUL (300 is enough
+ *  for every ref); "?" for a node that is not known.  Returns buf. */
 HT_API const char *
 ht_ref_format(ht_node *node, ht_ref ref, char *buf, size_t buf_len);
-/** The inverse, for nodes that are known. HT_EINVAL, HT_ENOENT. */
+/** The inverse. HT_EINVAL: not such a text; HT_ENOENT: no node of that name
+ *  and incarnation is known. */
 HT_API HT_MUSTUSE ht_err ht_ref_parse(ht_node *node,
                                       const char *text,
                                       ht_ref *ret_ref);
@@ -243,8 +270,9 @@ HT_API HT_MUSTUSE ht_err ht_ref_parse(ht_node *node,
  *  call in this thread. */
 HT_API const char *ht_ref_node_name(ht_node *node, ht_ref ref);
 
-/** Read cookie and certificate files again; new connections use them. On an
- *  error everything stays as it was. Blocks as ht_node_start(). */
+/** Read cookie and certificate files again; new connections use them, those
+ *  that are up stay. On an error, which is one of ht_node_start()'s,
+ *  everything stays as it was. Blocks as ht_node_start(). */
 HT_API ht_err ht_node_reload(ht_node *node);
 
 #ifdef __cplusplus

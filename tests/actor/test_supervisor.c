@@ -154,14 +154,61 @@ static void test_killing_a_supervisor_ends_its_children_in_order(void **state)
     check_lines("-c -b -a");
 }
 
-static void test_a_node_that_stops_takes_everything_down(void **state)
+static void test_a_node_that_stops_ends_children_in_order(void **state)
 {
     (void)state;
     started(HT_ONE_FOR_ALL, HT_PERMANENT);
     hti_rt_stop(node);
     host_run(&host);
     CHECK(hti_rt_is_quiet(node));
+    check_lines("-c -b -a");
+    CHECK(a.ended == HT_EXIT_SHUTDOWN && c.ended == HT_EXIT_SHUTDOWN);
+}
+
+/* Whoever has no patience gets all at once, in any order. */
+static void test_a_node_that_is_stopped_twice_waits_for_nobody(void **state)
+{
+    (void)state;
+    started(HT_ONE_FOR_ALL, HT_PERMANENT);
+    hti_rt_stop(node);
+    hti_rt_stop(node);
+    host_run(&host);
+    CHECK(hti_rt_is_quiet(node));
     assert_int_equal(strlen(lines), strlen("-a -b -c"));
+}
+
+/* A supervisor that an actor has started ends with that actor, or by itself if
+ * the two have parted. */
+static ht_err nest_init(ht_actor *self, void *arg)
+{
+    const bool *parts = arg;
+    ht_child_spec specs[2] = {child_of(&a, HT_PERMANENT),
+                              child_of(&b, HT_PERMANENT)};
+    ht_supervisor_spec spec = {.children = specs, .children_count = 2};
+    ht_err err = ht_supervisor_start(ht_actor_node(self), &spec, &sup);
+
+    if (err == HT_OK && *parts) {
+        ht_unlink(self, sup);
+    }
+    return err;
+}
+
+static void test_a_node_that_stops_ends_nested_supervisors(void **state)
+{
+    static const ht_behavior nest = {.init = nest_init};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        bool parts = i == 1;
+
+        CHECK_OK(ht_spawn(node, &nest, &parts, NULL, NULL));
+        host_run(&host);
+        check_lines("+a +b");
+    }
+    hti_rt_stop(node);
+    host_run(&host);
+    CHECK(hti_rt_is_quiet(node));
+    assert_int_equal(strlen(lines), strlen("-b -a -b -a"));
 }
 
 static void test_a_child_that_cannot_start_undoes_those_before(void **state)
@@ -473,7 +520,9 @@ static void test_a_start_without_memory_leaves_nothing(void **state)
 
 CHECK_MAIN(TEST(test_children_start_in_order_and_stop_in_reverse),
            TEST(test_killing_a_supervisor_ends_its_children_in_order),
-           TEST(test_a_node_that_stops_takes_everything_down),
+           TEST(test_a_node_that_stops_ends_children_in_order),
+           TEST(test_a_node_that_is_stopped_twice_waits_for_nobody),
+           TEST(test_a_node_that_stops_ends_nested_supervisors),
            TEST(test_a_child_that_cannot_start_undoes_those_before),
            TEST(test_bad_specs_are_refused),
            TEST(test_one_for_one_restarts_the_one),

@@ -42,6 +42,28 @@ static void test_memberships_are_counted_exactly(void **state)
     hti_announced_fini(&a);
 }
 
+static void test_groups_are_bounded(void **state)
+{
+    struct hti_announced a;
+    uint64_t pid = 0, group = 0;
+
+    (void)state;
+    hti_announced_init(&a, 3);
+    while (group < HTI_ANNOUNCED_GROUPS_MAX) {
+        pid += group % HTI_ANNOUNCED_PER_PID == 0;
+        CHECK_OK(hti_announced_join(&a, pid, ++group));
+    }
+    CHECK_ERR(hti_announced_join(&a, pid + 1, group + 1), HT_ETOOBIG);
+    CHECK_OK(hti_announced_join(&a, pid + 1, group));
+    /* The last member gone, there is room for another group. */
+    CHECK(hti_announced_leave(&a, 1, 1));
+    CHECK_OK(hti_announced_join(&a, pid + 1, group + 1));
+    CHECK_ERR(hti_announced_join(&a, pid + 1, group + 2), HT_ETOOBIG);
+    CHECK(hti_announced_remove(&a, 2));
+    CHECK_OK(hti_announced_join(&a, pid + 1, group + 2));
+    hti_announced_fini(&a);
+}
+
 /* Against a plain array, with many collisions and removals. */
 static void test_agrees_with_an_array(void **state)
 {
@@ -102,5 +124,6 @@ static void test_is_bounded(void **state)
 
 CHECK_MAIN(cmocka_unit_test(test_adding_twice_is_once),
            cmocka_unit_test(test_memberships_are_counted_exactly),
+           cmocka_unit_test(test_groups_are_bounded),
            cmocka_unit_test(test_agrees_with_an_array),
            cmocka_unit_test(test_is_bounded))

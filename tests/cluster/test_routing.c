@@ -558,16 +558,20 @@ static void test_unmet_nodes_are_bounded(void **state)
     uint8_t instance[HTI_INSTANCE_BYTES] = {0xee};
     ht_err err = HT_OK;
     unsigned taken = 0;
-    ht_ref ref;
+    ht_ref ref, first = {0, 0};
 
     (void)state;
     start_pair(NULL, NULL);
     while (err == HT_OK && taken < 10000) {
         memcpy(instance + 4, &taken, sizeof taken);
         err = hti_rt_ref_in(a->node, instance, 1, &ref);
+        first = taken == 0 ? ref : first;
         taken += err == HT_OK;
     }
-    CHECK(err == HT_ENOMEM && taken == 4096);
+    /* More than are kept: the oldest are over, the newest are not. */
+    CHECK(err == HT_OK && taken == 10000);
+    CHECK_ERR(ht_cast(a->node, ref, "x", NULL, 0), HT_ENOCONN);
+    CHECK_ERR(ht_cast(a->node, first, "x", NULL, 0), HT_ENOPROC);
     CHECK_OK(probe_cast(a, &pa, to_b, "x"));
     pipe_settle(w);
     CHECK(pb.casts == 1);

@@ -55,6 +55,10 @@ static void start(struct hammer *h, pthread_t *threads)
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_create(&threads[i], NULL, hammer, h);
     }
+    /* On a busy machine all that follows could be over before they run. */
+    while (atomic_load(&h->accepted) == 0) {
+        sched_yield();
+    }
 }
 
 static void stop(struct hammer *h, pthread_t *threads)

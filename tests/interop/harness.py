@@ -172,14 +172,18 @@ class Certificates:
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                       "-subj", "/CN=interop CA", "-keyout", self.folder / "ca.key", "-out", self.ca)
 
+    def of(self, kind, short, **more):
+        """The options of a peer with the certificate that its kind needs: Hardtack's nodes are named, ractor's hosts."""
+        return self.options(f"{short}.example", f"{short}@127.0.0.1" if kind == "c" else "127.0.0.1", **more)
+
     def options(self, *names, mutual=False):
-        """The options of a peer whose certificate has these names: of hosts, and of nodes in Hardtack's form."""
+        """The options of a peer whose certificate has these names: of hosts, addresses, and Hardtack nodes."""
         base = self.folder / names[0].replace("@", "-")
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                       "-subj", f"/CN={names[0]}", "-keyout", f"{base}.key", "-out", f"{base}.csr")
         extensions = base.with_suffix(".ext")
         extensions.write_text("basicConstraints=CA:FALSE\nsubjectAltName=" + ",".join(
-            f"URI:hardtack:{n}" if "@" in n else f"DNS:{n}" for n in names))
+            f"URI:hardtack:{n}" if "@" in n else f"IP:{n}" if n[0].isdigit() else f"DNS:{n}" for n in names))
         self._openssl("x509", "-req", "-in", f"{base}.csr", "-CA", self.ca, "-CAkey", self.folder / "ca.key",
                       "-CAcreateserial", "-days", "1", "-extfile", extensions, "-out", f"{base}.pem")
         return ["--tls-cert", f"{base}.pem", "--tls-key", f"{base}.key", "--tls-ca", self.ca,

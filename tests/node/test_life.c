@@ -354,6 +354,74 @@ static void test_free_in_flight(void **state)
     in_flight(HT_ENCRYPT_COOKIE);
 }
 
+/* ---- work that outlives its actor ------------------------------------------
+ */
+
+struct work {
+    ht_node *node;
+    _Atomic bool began, freeing, ended;
+    unsigned refused;
+};
+
+/* Sends across the link until it has been refused often: by then the link is
+ * closed, and the cluster must still be there to say so. */
+static void work_send(void *arg)
+{
+    struct work *work = arg;
+
+    atomic_store(&work->began, true);
+    while (!atomic_load(&work->freeing) || work->refused < 200) {
+        struct timespec pause = {.tv_nsec = 100000};
+
+        work->refused += ht_cast_name(work->node, "b@localhost", "echo", "Cast",
+                                      "x", 1) != HT_OK;
+        nanosleep(&pause, NULL);
+    }
+    atomic_store(&work->ended, true);
+}
+
+static void work_done(ht_actor *self, void *arg)
+{
+    (void)self;
+    (void)arg;
+}
+
+static ht_err worker_init(ht_actor *self, void *arg)
+{
+    return ht_block(self, work_send, work_done, NULL, arg);
+}
+
+static const ht_behavior worker_behavior = {
+    .init = worker_init,
+    .handle = caller_handle,
+};
+
+static void test_free_waits_for_blocking_work(void **state)
+{
+    struct log log = LOG_INIT;
+    ht_config ca = node_config("a", HT_ENCRYPT_COOKIE, &log);
+    ht_config cb = node_config("b", HT_ENCRYPT_COOKIE, &log);
+    struct echo echo = {0};
+    struct work work = {0};
+    ht_node *a, *b;
+    ht_ref ref;
+    char buf[64];
+
+    (void)state;
+    a = node_start(&ca);
+    b = node_start(&cb);
+    echo_spawn(b, &echo);
+    CHECK_OK(ht_client_connect(a, node_address(b, buf), NULL));
+    work.node = a;
+    CHECK_OK(ht_spawn(a, &worker_behavior, &work, NULL, &ref));
+    WAIT_FOR(atomic_load(&work.began));
+    atomic_store(&work.freeing, true);
+    ht_node_free(a);
+    CHECK(atomic_load(&work.ended));
+    ht_node_free(b);
+    log_fini(&log);
+}
+
 /* Started and freed at once, again and again: nothing is left. */
 static void test_start_and_free(void **state)
 {
@@ -376,4 +444,5 @@ CHECK_MAIN(cmocka_unit_test(test_driven_by_poll),
            cmocka_unit_test(test_drain),
            cmocka_unit_test(test_rotate_cookie),
            cmocka_unit_test(test_free_in_flight),
+           cmocka_unit_test(test_free_waits_for_blocking_work),
            cmocka_unit_test(test_start_and_free))

@@ -123,7 +123,10 @@ static void node_start(struct sim *sim, unsigned i)
         .silence_ms = 5000,
         .redial_min_ms = 100,
         .redial_max_ms = 5000,
-        .outbox_bytes_max = 8u << 20,
+        .hidden = n->hidden,
+        .transitive = sim->transitive && !n->hidden,
+        .encryption = HT_ENCRYPT_NONE,
+        .outbox_bytes_max = sim->outbox_bytes_max,
         .calls_max = 65536,
         .frame_max = 16u << 20,
         .message_max = 64u << 20,
@@ -134,6 +137,9 @@ static void node_start(struct sim *sim, unsigned i)
     n->calls_started = 0;
     n->calls_ended = 0;
     n->casts = 0;
+    n->monitors_count = 0;
+    n->waits_count = 0;
+    n->draining = false;
     n->tick_ms = sim->now_ms;
     n->timer_ms = UINT64_MAX;
     config.incarnation = n->incarnation;
@@ -188,6 +194,20 @@ static void node_free(struct sim_node *n, bool tell_peers)
     n->cluster = NULL;
 }
 
+/* As a program ends: actors, and then links, have their last word. */
+static void node_stop(struct sim_node *n)
+{
+    sim_note(n->sim, "%s stops", n->name);
+    hti_rt_stop(n->node);
+    for (unsigned i = 0; i < 1000 && !hti_rt_is_quiet(n->node); i++) {
+        (void)node_turn(n);
+        sim_net_flush(n->sim);
+    }
+    hti_cluster_stop(n->cluster);
+    sim_net_flush(n->sim);
+    node_free(n, true);
+}
+
 /* ---- time ---- */
 
 static void settle(struct sim *sim)
@@ -196,7 +216,7 @@ static void settle(struct sim *sim)
 
     do {
         again = false;
-        for (unsigned i = 0; i < sim->nodes_count; i++) {
+        for (unsigned i = 0; i < sim->all_count; i++) {
             if (sim->nodes[i].node != NULL) {
                 again = node_turn(&sim->nodes[i]) || again;
             }
@@ -209,7 +229,7 @@ static uint64_t next_event(struct sim *sim)
 {
     uint64_t next = sim_net_next(sim);
 
-    for (unsigned i = 0; i < sim->nodes_count; i++) {
+    for (unsigned i = 0; i < sim->all_count; i++) {
         const struct sim_node *n = &sim->nodes[i];
         if (n->node != NULL) {
             next = n->tick_ms < next ? n->tick_ms : next;
@@ -231,7 +251,7 @@ void sim_run(struct sim *sim, uint64_t for_ms)
         }
         /* A deadline in the past is due now; time never goes back. */
         sim->now_ms = next > sim->now_ms ? next : sim->now_ms;
-        for (unsigned i = 0; i < sim->nodes_count; i++) {
+        for (unsigned i = 0; i < sim->all_count; i++) {
             struct sim_node *n = &sim->nodes[i];
             if (n->node != NULL && n->tick_ms <= sim->now_ms) {
                 n->tick_ms = UINT64_MAX;
@@ -278,15 +298,22 @@ struct sim *sim_new(const struct sim_options *options)
                            : 2 + sim_below(sim, SIM_NODES_MAX - 1);
     sim->latency_ms = 1 + sim_below(sim, 50);
     sim->mode = sim_below(sim, 2) ? HTI_MODE_COOKIE : HTI_MODE_NONE;
+    sim->transitive = sim_below(sim, 3) == 0;
+    sim->outbox_bytes_max = sim_below(sim, 2) ? 8u << 20 : 32u << 10;
+    sim->all_count = sim->nodes_count + SIM_CLIENTS_MAX;
     err = hti_keyring_new(&bytes, 1, NULL, 0, "sim", HTI_KDF_FAST, &sim->keys);
     assert(err == HT_OK);
-    for (unsigned i = 0; i < sim->nodes_count; i++) {
+    for (unsigned i = 0; i < sim->all_count; i++) {
         struct sim_node *n = &sim->nodes[i];
         n->sim = sim;
         n->index = i;
-        snprintf(n->name, sizeof(n->name), "n%u@sim", i);
-        snprintf(n->address, sizeof(n->address), "sim:%u", i + 1);
-        node_start(sim, i);
+        n->hidden = i >= sim->nodes_count;
+        snprintf(n->name, sizeof(n->name), "%c%u@sim", n->hidden ? 'c' : 'n',
+                 i);
+        if (!n->hidden) {
+            snprintf(n->address, sizeof(n->address), "sim:%u", i + 1);
+            node_start(sim, i);
+        }
     }
     return sim;
 }
@@ -296,7 +323,7 @@ void sim_free(struct sim *sim)
     if (sim == NULL) {
         return;
     }
-    for (unsigned i = 0; i < sim->nodes_count; i++) {
+    for (unsigned i = 0; i < sim->all_count; i++) {
         node_free(&sim->nodes[i], true);
     }
     sim_net_free(sim);
@@ -322,9 +349,18 @@ static void dial(struct sim *sim, unsigned from, unsigned to)
 }
 
 /* Every pair has at least one side that keeps dialling; some have both, which
- * is how simultaneous connections come about. */
+ * is how simultaneous connections come about.  Transitive nodes dial the first
+ * one, hear of the others, and dial each other all at once. */
 static void connect_node(struct sim *sim, unsigned i)
 {
+    if (sim->transitive) {
+        if (i != 0) {
+            dial(sim, i, 0);
+        } else if (sim->nodes_count > 1) {
+            dial(sim, 0, 1);
+        }
+        return;
+    }
     for (unsigned j = 0; j < sim->nodes_count; j++) {
         if (i != j && (i < j || sim_below(sim, 2))) {
             dial(sim, i, j);
@@ -348,6 +384,46 @@ void sim_crash(struct sim *sim, unsigned node)
     if (n->node != NULL) {
         sim_note(sim, "%s crashes", n->name);
         node_free(n, sim_below(sim, 2) != 0);
+    }
+}
+
+void sim_drain(struct sim *sim, unsigned node)
+{
+    struct sim_node *n = &sim->nodes[node];
+
+    if (n->node != NULL && !n->draining) {
+        sim_note(sim, "%s drains", n->name);
+        n->draining = true;
+        hti_rt_refuse(n->node);
+    }
+}
+
+void sim_stop(struct sim *sim, unsigned node)
+{
+    if (sim->nodes[node].node != NULL) {
+        node_stop(&sim->nodes[node]);
+    }
+}
+
+void sim_client(struct sim *sim)
+{
+    unsigned i = sim->nodes_count + sim_below(sim, SIM_CLIENTS_MAX);
+    struct sim_node *n = &sim->nodes[i];
+    struct hti_target target = {
+        .address = sim->nodes[sim_below(sim, sim->nodes_count)].address,
+        .encryption = HT_ENCRYPT_NONE,
+    };
+
+    if (n->node == NULL) {
+        node_start(sim, i);
+        if (hti_cluster_connect(n->cluster, &target, true, NULL, NULL) !=
+            HT_OK) {
+            sim_violation(sim, "%s cannot dial", n->name);
+        }
+    } else if (sim_below(sim, 2)) {
+        node_stop(n);
+    } else {
+        sim_crash(sim, i);
     }
 }
 
@@ -397,6 +473,11 @@ void sim_heal(struct sim *sim)
 {
     sim_note(sim, "heal");
     memset(sim->partitioned, 0, sizeof(sim->partitioned));
+    for (unsigned i = 0; i < sim->all_count; i++) {
+        if (sim->nodes[i].draining || sim->nodes[i].hidden) {
+            sim_stop(sim, i);
+        }
+    }
     for (unsigned i = 0; i < sim->nodes_count; i++) {
         sim_restart(sim, i);
     }
@@ -404,7 +485,7 @@ void sim_heal(struct sim *sim)
 
 void sim_act(struct sim *sim)
 {
-    struct sim_node *n = &sim->nodes[sim_below(sim, sim->nodes_count)];
+    struct sim_node *n = &sim->nodes[sim_below(sim, sim->all_count)];
 
     if (n->node != NULL) {
         hti_sched_enter(n->node, 0);
@@ -534,6 +615,7 @@ bool sim_check_settled(struct sim *sim)
                           (unsigned long long)n->calls_started,
                           (unsigned long long)n->calls_ended);
         }
+        sim_work_check(n);
     }
     free_listing(&first);
     {

@@ -13,7 +13,8 @@
 
 #include "cluster/cluster.h"
 
-#define SIM_NODES_MAX 8
+#define SIM_NODES_MAX   8
+#define SIM_CLIENTS_MAX 2
 
 struct sim_options {
     uint64_t seed;
@@ -36,7 +37,13 @@ unsigned sim_nodes(const struct sim *sim);
 /* Faults and their end. */
 void sim_crash(struct sim *sim, unsigned node);   /* gone, without a word */
 void sim_restart(struct sim *sim, unsigned node); /* a new incarnation */
-void sim_cut(struct sim *sim);                    /* a random connection */
+/* In order: new actors are refused for a while; then actors end, links close.
+ */
+void sim_drain(struct sim *sim, unsigned node);
+void sim_stop(struct sim *sim, unsigned node);
+/* A hidden client comes, does what nodes do, and goes. */
+void sim_client(struct sim *sim);
+void sim_cut(struct sim *sim);     /* a random connection */
 void sim_silence(struct sim *sim); /* the same, no end of stream */
 void sim_partition(struct sim *sim, unsigned a, unsigned b, bool on);
 void sim_heal(struct sim *sim); /* all of it, and restart */
@@ -45,8 +52,10 @@ void sim_heal(struct sim *sim); /* all of it, and restart */
 void sim_act(struct sim *sim);
 
 /* What must hold. Each prints what does not, with the seed, and returns false.
- * Groups are equal on all live nodes; one ready link a pair; no call in flight;
- * no message out of order. */
+ * Groups are equal on all live nodes; one ready link a pair, and nothing left
+ * of clients; no call in flight; no message out of order; every monitor has
+ * told its end once, or its target is alive; whoever was refused has been told
+ * once that it may go on. */
 bool sim_check_settled(struct sim *sim);
 bool sim_check_always(struct sim *sim);
 uint64_t sim_signature(const struct sim *sim);

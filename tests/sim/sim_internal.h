@@ -50,6 +50,14 @@ struct sim_dial {
 };
 TAILQ_HEAD(sim_dials, sim_dial);
 
+#define SIM_MONITORS_MAX 256
+#define SIM_WAITS_MAX    64
+
+struct sim_monitor {
+    uint64_t id;
+    ht_ref ref;
+};
+
 struct sim_node {
     struct sim *sim;
     unsigned index;
@@ -65,6 +73,12 @@ struct sim_node {
     uint64_t calls_started;
     uint64_t calls_ended;
     uint64_t casts;
+    struct sim_monitor monitors[SIM_MONITORS_MAX]; /* not fired yet */
+    size_t monitors_count;
+    ht_ref waits[SIM_WAITS_MAX]; /* refused, and not told yet to go on */
+    size_t waits_count;
+    bool draining;
+    bool hidden;
 };
 
 struct sim {
@@ -73,7 +87,10 @@ struct sim {
     uint64_t rng;
     uint64_t signature;
     unsigned nodes_count;
-    struct sim_node nodes[SIM_NODES_MAX];
+    unsigned all_count; /* with clients, which lie behind the nodes */
+    struct sim_node nodes[SIM_NODES_MAX + SIM_CLIENTS_MAX];
+    bool transitive; /* most are not dialled but heard of */
+    uint32_t outbox_bytes_max;
     bool partitioned[SIM_NODES_MAX][SIM_NODES_MAX];
     struct sim_conns conns;
     struct sim_dials dials;
@@ -104,5 +121,7 @@ void sim_net_free(struct sim *sim);
 /* sim_work.c */
 void sim_work_start(struct sim_node *n);
 void sim_work_act(struct sim_node *n);
+/* Every node is there and settled: whether its books balance. */
+void sim_work_check(struct sim_node *n);
 
 #endif /* TESTS_SIM_SIM_INTERNAL_H */

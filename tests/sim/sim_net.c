@@ -229,7 +229,8 @@ static void dialled(struct sim *sim, struct sim_dial *dial)
         return;
     }
     if (dial->to == SIM_NODES_MAX || sim->nodes[dial->to].node == NULL ||
-        sim->partitioned[dial->from][dial->to]) {
+        (dial->from < SIM_NODES_MAX &&
+         sim->partitioned[dial->from][dial->to])) {
         hti_cluster_dial_failed(from->cluster, dial->dial_id, HT_ENOCONN,
                                 "refused");
         return;

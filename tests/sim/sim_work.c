@@ -163,10 +163,88 @@ static void client_call(ht_actor *self, struct sim_node *n)
     }
 }
 
+/* ---- books ---- */
+
+/* A monitor fires once: whoever is not in the book has fired, or never was. */
+static void book_monitor(struct sim_node *n, uint64_t id, ht_ref ref)
+{
+    n->monitors[n->monitors_count++] = (struct sim_monitor){id, ref};
+}
+
+static void book_down(struct sim_node *n, uint64_t id, ht_ref ref)
+{
+    for (size_t i = 0; i < n->monitors_count; i++) {
+        if (n->monitors[i].id == id) {
+            if (!ht_ref_equal(n->monitors[i].ref, ref)) {
+                sim_violation(n->sim, "%s: a monitor fires for another actor",
+                              n->name);
+            }
+            n->monitors[i] = n->monitors[--n->monitors_count];
+            return;
+        }
+    }
+    sim_violation(n->sim, "%s: monitor %llu fires again", n->name,
+                  (unsigned long long)id);
+}
+
+/* To ask again for the same one, before one is told, asks once. */
+static void book_wait(struct sim_node *n, ht_ref ref)
+{
+    for (size_t i = 0; i < n->waits_count; i++) {
+        if (ht_ref_equal(n->waits[i], ref)) {
+            return;
+        }
+    }
+    n->waits[n->waits_count++] = ref;
+}
+
+static void book_writable(struct sim_node *n, ht_ref ref)
+{
+    for (size_t i = 0; i < n->waits_count; i++) {
+        if (ht_ref_equal(n->waits[i], ref)) {
+            n->waits[i] = n->waits[--n->waits_count];
+            return;
+        }
+    }
+    sim_violation(n->sim, "%s is told to go on, and did not wait", n->name);
+}
+
+static bool is_alive(struct sim_node *n, ht_ref ref)
+{
+    const char *name = ht_ref_node_name(n->node, ref);
+
+    for (unsigned i = 0; i < n->sim->nodes_count; i++) {
+        struct sim_node *at = &n->sim->nodes[i];
+
+        if (strcmp(at->name, name) == 0) {
+            return ht_is_alive(at->node, (ht_ref){HTI_LOCAL_HANDLE, ref.pid}) &&
+                   ht_is_alive(n->node, ref);
+        }
+    }
+    return false;
+}
+
+void sim_work_check(struct sim_node *n)
+{
+    if (n->waits_count != 0) {
+        sim_violation(n->sim, "%s was refused and never told to go on",
+                      n->name);
+    }
+    for (size_t i = 0; i < n->monitors_count; i++) {
+        if (!is_alive(n, n->monitors[i].ref)) {
+            sim_violation(n->sim, "%s: monitor %llu never fired", n->name,
+                          (unsigned long long)n->monitors[i].id);
+        }
+    }
+}
+
+/* ---- what it is told to do ---- */
+
 /* Numbers that only grow, whatever is lost: order is checked, not delivery.
  * Some are large, so that they travel in pieces. */
-static void client_cast(struct sim_node *n)
+static void client_cast(ht_actor *self, struct sim_node *n)
 {
+    const unsigned len_max = 300 * 1024;
     size_t len = sizeof(struct numbered);
     struct numbered m = {.node = n->index, .incarnation = n->incarnation};
     uint8_t *payload;
@@ -175,15 +253,21 @@ static void client_cast(struct sim_node *n)
     if (!pick(n, &to)) {
         return;
     }
-    if (sim_below(n->sim, 20) == 0) {
-        len += sim_below(n->sim, 300 * 1024);
+    /* More than a small outbox takes: whoever is refused asks to be told. */
+    if (sim_below(n->sim, n->sim->outbox_bytes_max < len_max ? 5 : 20) == 0) {
+        len += sim_below(n->sim, len_max);
     }
     payload = calloc(1, len);
     assert(payload != NULL);
     for (unsigned i = sim_below(n->sim, 8) + 1; i > 0; i--) {
         m.seq = ++n->casts;
         memcpy(payload, &m, sizeof(m));
-        if (ht_cast(n->node, to, "number", payload, len) != HT_OK) {
+        ht_err err = ht_cast(n->node, to, "number", payload, len);
+        if (err == HT_EBUSY && n->waits_count < SIM_WAITS_MAX &&
+            ht_notify_writable(self, to) == HT_OK) {
+            book_wait(n, to);
+        }
+        if (err != HT_OK) {
             break;
         }
     }
@@ -199,12 +283,16 @@ static ht_err client_handle(ht_actor *self, const ht_msg *msg, ht_call call)
     if (strcmp(what, "call") == 0) {
         client_call(self, n);
     } else if (strcmp(what, "cast") == 0) {
-        client_cast(n);
+        client_cast(self, n);
     } else if (strcmp(what, "monitor") == 0) {
         uint64_t monitor;
         ht_ref to;
-        if (pick(n, &to) && ht_monitor(self, to, &monitor) != HT_OK) {
-            sim_note(n->sim, "%s > cannot monitor", n->name);
+        if (n->monitors_count < SIM_MONITORS_MAX && pick(n, &to)) {
+            if (ht_monitor(self, to, &monitor) == HT_OK) {
+                book_monitor(n, monitor, to);
+            } else {
+                sim_note(n->sim, "%s > cannot monitor", n->name);
+            }
         }
     } else if (strcmp(what, "stop") == 0) {
         ht_ref to;
@@ -222,6 +310,10 @@ static ht_err client_event(ht_actor *self, const ht_event *event)
     if (event->kind == HT_EVENT_DOWN) {
         sim_note(n->sim, "%s > down %s", n->name,
                  ht_exit_name(event->u.down.why.kind));
+        book_down(n, event->u.down.monitor, event->u.down.ref);
+    } else if (event->kind == HT_EVENT_WRITABLE) {
+        sim_note(n->sim, "%s > writable", n->name);
+        book_writable(n, event->u.writable.ref);
     }
     return HT_OK;
 }
@@ -245,7 +337,7 @@ void sim_work_start(struct sim_node *n)
     if (ht_spawn(n->node, &client, n, &opts, &n->client) != HT_OK) {
         sim_violation(n->sim, "%s: no client", n->name);
     }
-    for (unsigned i = sim_below(n->sim, 4); i > 0; i--) {
+    for (unsigned i = n->hidden ? 0 : sim_below(n->sim, 4); i > 0; i--) {
         spawn_worker(n);
     }
 }
@@ -278,7 +370,7 @@ void sim_work_act(struct sim_node *n)
     static const char *const orders[] = {"call", "cast", "monitor", "stop"};
     unsigned what = sim_below(n->sim, 20);
 
-    if (what < 3) {
+    if (what < 3 && !n->hidden && !n->draining) {
         spawn_worker(n);
     } else if (what < 5) {
         disturb(n, what == 3);

@@ -26,7 +26,7 @@ static bool run_seed(uint64_t seed, bool trace, uint64_t *ret_signature)
         chance = chance * 6364136223846793005u + 1442695040888963407u;
         a = (unsigned)(chance >> 40) % sim_nodes(sim);
         b = (unsigned)(chance >> 50) % sim_nodes(sim);
-        switch ((chance >> 33) % 8) {
+        switch ((chance >> 33) % 12) {
         case 0:
             sim_cut(sim);
             break;
@@ -43,6 +43,16 @@ static bool run_seed(uint64_t seed, bool trace, uint64_t *ret_signature)
             if (a != b) {
                 sim_partition(sim, a, b, (chance >> 20) % 2 == 0);
             }
+            break;
+        case 5:
+            sim_drain(sim, a);
+            break;
+        case 6:
+            sim_stop(sim, a);
+            break;
+        case 7:
+        case 8:
+            sim_client(sim);
             break;
         default:
             break;

@@ -2,6 +2,7 @@
 """The scenarios; the table is at the end."""
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -25,6 +26,13 @@ def pair(scene, *args):
     a.sees(b)
     b.sees(a)
     return a, b
+
+
+def call_works(caller, callee):
+    """The session between two nodes carries a call, now."""
+    equal(caller.run("call", "calculator@" + callee.full, "Add",
+                     '{"a": 1, "b": 2}').json()["value"], 3.0,
+          "%s calls %s" % (caller.name, callee.name))
 
 
 # ---- a node's life ---------------------------------------------------------
@@ -67,7 +75,7 @@ def sigterm_drains(scene):
     a.stop()
     out, err = call.communicate(timeout=20)
     equal((call.returncode, out.decode()), (0, "done\n"), err.decode())
-    a.logged("event=HT-NODE-DRAINED err=\"\"")
+    a.logged("event=HT-NODE-DRAINED err=HT_OK")
 
 
 def second_signal_ends_at_once(scene):
@@ -199,16 +207,22 @@ def killed_and_restarted(scene):
 
 def stopped_peer_is_dead(scene):
     """SIGSTOP keeps the connection open; only silence tells."""
-    a, b = pair(scene, "--heartbeat", "200ms", "--silence", "1s")
+    times = ["--heartbeat", "200ms", "--silence", "1s"]
+    a, b = pair(scene, *times)
+    c = calculator(scene, "c", *times, "--connect", a.address())
+    a.sees(b, c)
     b.signal(signal.SIGSTOP)
+    call_works(a, c)
     began = time.monotonic()
-    until("a gives b up", lambda: a.peers() == {}, 10)
+    until("a gives b up", lambda: set(a.peers()) == {"c@test"}, 10)
     if time.monotonic() - began > 5:
         raise Failed("it took %.1f s" % (time.monotonic() - began))
-    equal(a.members(), ["a@test"])
+    a.logged("event=HT-NODE-DOWN name=\"b@test\"")
+    equal(a.members(), ["a@test", "c@test"])
+    call_works(c, a)
     b.signal(signal.SIGCONT)
-    a.sees(b)
-    until("groups", lambda: a.members() == ["a@test", "b@test"])
+    a.sees(b, c)
+    until("groups", lambda: a.members() == ["a@test", "b@test", "c@test"])
 
 
 def garbage_hurts_nobody_else(scene):
@@ -228,6 +242,81 @@ def garbage_hurts_nobody_else(scene):
     a.sees(b)
     for s in held:
         s.close()
+
+
+def thousand_strangers(scene):
+    """Connections that never authenticate, on every kind of silence."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    scene.cleanups.append(lambda: resource.setrlimit(
+        resource.RLIMIT_NOFILE, (soft, hard)))
+    a, b = pair(scene)
+    incarnation = a.peers()["b@test"]["incarnation"]
+    began = a.peers()["b@test"]["since_ms"]
+    words = (b"", b"\x00", b"\x16", b"\x16\x03\x01\x02\x00\x01",
+             b"\x00\x00\x00\x00\x00\x00\x01\x00half")
+    held = []
+    for i in range(1000):
+        s = socket.create_connection(("127.0.0.1", a.port), 5)
+        scene.cleanups.append(s.close)
+        s.sendall(words[i % len(words)])
+        held.append(s)
+        if i % 100 == 99:
+            call_works(b, a)
+            call_works(a, b)
+    a.logged("err=HT_EBUSY text=\"too many wait to authenticate\"")
+    c = calculator(scene, "c", "--connect", a.address())
+    until("c is in", lambda: "a@test" in c.peers())
+    call_works(c, a)
+
+    def open_ones():
+        count = 0
+        for s in held:
+            s.setblocking(False)
+            try:
+                while s.recv(4096):
+                    pass
+            except BlockingIOError:
+                count += 1
+            except OSError:
+                pass
+        return count
+
+    until("at most 8 of one address wait", lambda: open_ones() <= 8)
+    equal(a.peers()["b@test"]["incarnation"], incarnation, "the same life")
+    if a.peers()["b@test"]["since_ms"] < began:
+        raise Failed("the link between a and b was lost meanwhile")
+
+
+def peer_that_stops_reading(scene):
+    """Its senders are refused once what waits for it is at the limit; nobody
+    else notices, and it loses nothing that was accepted."""
+    big = ["--silence", "60s"]
+    a = calculator(scene, "a", *big)
+    b = scene.node("b", "--load", scene.plugin("slow") + ":1", *big,
+                   "--connect", a.address())
+    c = calculator(scene, "c", *big, "--connect", a.address())
+    a.sees(b, c)
+    b.signal(signal.SIGSTOP)
+    payload = b"x" * 900000
+    accepted = 0
+    for _ in range(60):
+        result = a.run("cast", "slow@b@test", "Note", "--raw", "-",
+                       stdin=payload, code=None)
+        if result.code != 0:
+            break
+        accepted += 1
+    contains(result.err, "queue is full")
+    call_works(a, c)
+    call_works(c, a)
+    row = {r["name"]: r for r in a.run("nodes", "--json").json()}["b@test"]
+    if row["outbox_refused"] == 0 or row["outbox_bytes"] == 0:
+        raise Failed("the counters do not tell: %r" % row)
+    b.signal(signal.SIGCONT)
+    until("what waited is sent", lambda: [
+        r["outbox_bytes"] for r in a.run("nodes", "--json").json()
+        if r["name"] == "b@test"] == [0])
+    equal(a.run("call", "slow@b@test", "Echo", "--raw", "05").out, "05\n")
 
 
 # ---- commands --------------------------------------------------------------
@@ -407,9 +496,18 @@ def bad_cookies(scene):
     for path, want in ((weak, "weak"), (scene.path("none"), "none")):
         contains(scene.run("cookie", "check", path, code=1).err, want)
         refused(scene, *base, path, want=want)
-    shared = scene.write("shared", open(cookie).read(), 0o644)
-    refused(scene, *base, shared, want="shared")
-    refused(scene, *base, scene.write("empty", "\n"), want="empty")
+    start = "hardtack: the node does not start: "
+    refused(scene, *base, weak, want=start + weak + ": cookie 1 is weak: about")
+    refused(scene, *base, scene.path("none"), want=start + scene.path("none") +
+            ": No such file or directory\n")
+    for mode in (0o640, 0o604, 0o620):
+        shared = scene.write("shared", open(cookie).read(), mode)
+        refused(scene, *base, shared, want=start + shared + " can be read or "
+                "written by others (mode %04o); chmod 600\n" % mode)
+    empty = scene.write("empty", "\n")
+    refused(scene, *base, empty, want=start + empty + " holds no cookie\n")
+    refused(scene, *base, scene.dir, want=start + scene.dir +
+            " is not a regular file\n")
     a = scene.node("a", "--cookie-file", weak, "--weak-cookie")
     a.stop()
 
@@ -420,9 +518,15 @@ def wrong_cookie(scene):
     scene.run("cookie", "-o", other)
     contains(scene.run("status", "--node", a.address(), "--cookie-file",
                        other, code=1).err, "cookie")
+    a.logged("event=HT-CONN-REFUSED peer=127.0.0.1:")
+    contains(a.log(), "text=\"peer has a cookie that we do not know\"")
     c = scene.node("c", "--cookie-file", other)
     contains(c.run("connect", a.address(), "-t", "10s", code=1).err,
              "cannot connect to")
+    c.logged("event=HT-NODE-UNREACHABLE address=\"%s\"" % a.address())
+    contains(c.log(), "text=\"peer does not know our cookie\"")
+    call_works(a, b)
+    call_works(b, a)
     a.sees(b)
     equal(c.peers(), {})
 
@@ -462,10 +566,14 @@ def stale_socket(scene):
 def same_name_and_itself(scene):
     a = calculator(scene, "a")
     b = calculator(scene, "b")
+    honest = calculator(scene, "h", "--connect", b.address())
+    b.sees(honest)
     contains(a.run("connect", a.address(), code=1).err,
              "that is this node itself")
     contains(a.run("connect", b.address(), "--name", "z@test", code=1).err,
              "cannot connect to")
+    a.logged("event=HT-NODE-REFUSED address=\"%s\"" % b.address())
+    call_works(honest, b)
     a.run("connect", b.address(), "--name", "b@test")
     a.run("connect", b.address(), "--name", "b@test")
     a.sees(b)
@@ -477,6 +585,7 @@ def same_name_and_itself(scene):
         raise Failed("the older life kept the name")
     until("the older life is out", lambda: a.peers() == {})
     c.sees(b)
+    call_works(honest, b)
 
 
 # ---- certificates ----------------------------------------------------------
@@ -525,17 +634,65 @@ def bad_certificates(scene):
     b = calculator(scene, "b", *tls, *tls_args(scene, d, "b@test"),
                    "--connect", a.address())
     a.sees(b)
-    for name, args in (
-            ("c", tls_args(scene, d, "c@test")),          # expired
-            ("d", tls_args(scene, other, "d@test")),      # another authority
-            ("e", tls_args(scene, d, "b@test"))):         # another's name
+    for name, args, want in (
+            ("c", tls_args(scene, d, "c@test"), "certificate has expired"),
+            ("d", tls_args(scene, other, "d@test"), "peer's certificate: "),
+            ("e", tls_args(scene, d, "b@test"), "event=HT-CERT-NAME")):
         node = scene.node(name, *tls, *args)
         contains(node.run("connect", a.address(), "--once", code=1).err,
                  "cannot connect to")
         equal(node.peers(), {})
+        a.logged(want)
+        call_works(a, b)
+    contains(a.log(), "name=\"e@test\"")
+    # Another's name, asked for by the right SNI: that proves nothing.
+    contains(node.run("connect", a.address(), "--once", "--server-name",
+                      "a@test", code=1).err, "cannot connect to")
     plain = scene.node("f", "--encryption", "none")
     plain.run("connect", a.address(), "--once", code=1)
+    a.logged("text=\"plaintext on a port that takes only TLS\"")
+    cookie = scene.node("g")
+    cookie.run("connect", a.address(), "--once", code=1)
     a.sees(b)
+    call_works(b, a)
+
+
+def tls_to_a_plaintext_port(scene):
+    plain = ["--encryption", "none"]
+    a, b = pair(scene, *plain)
+    c = scene.node("c")
+    contains(c.run("connect", a.address(), "--once", code=1).err,
+             "peer's port takes no TLS 1.3")
+    a.logged("text=\"TLS on a port that takes only plaintext\"")
+    call_works(a, b)
+    call_works(b, a)
+
+
+def certificates_are_renewed(scene):
+    """New files and SIGHUP: the link stays, the next one uses them."""
+    d, e = scene.path("tls"), scene.path("new")
+    tls = ["--encryption", "tls"]
+    scene.run("cert", "ca", d)
+    scene.run("cert", "ca", e)
+    for name in ("a@test", "b@test"):
+        scene.run("cert", "node", d, name)
+        scene.run("cert", "node", e, name)
+    a = calculator(scene, "a", *tls, *tls_args(scene, d, "a@test"))
+    b = calculator(scene, "b", *tls, *tls_args(scene, d, "b@test"),
+                   "--connect", a.address())
+    a.sees(b)
+    before = a.peers()["b@test"]["incarnation"]
+    for name in os.listdir(e):
+        shutil.copy(os.path.join(e, name), os.path.join(d, name))
+    for node in (a, b):
+        node.signal(signal.SIGHUP)
+        node.logged("event=HT-NODE-RELOADED")
+    call_works(a, b)
+    equal(a.peers()["b@test"]["incarnation"], before, "the same life")
+    a.run("disconnect", "b@test")
+    b.run("disconnect", "a@test", code=None)
+    b.run("connect", a.address())
+    call_works(b, a)
 
 
 # ---- examples --------------------------------------------------------------
@@ -646,8 +803,10 @@ def demo_without_its_plugin(scene):
 TABLE = [(fn.__name__, fn) for fn in (
     start_and_stop, json_logs, sigterm_drains, second_signal_ends_at_once,
     cookies_are_rotated, config_is_reloaded, killed_and_restarted,
-    stopped_peer_is_dead, garbage_hurts_nobody_else, every_command,
+    stopped_peer_is_dead, garbage_hurts_nobody_else,
+    thousand_strangers, peer_that_stops_reading, every_command,
     calls_and_casts, call_times_out, help_and_usage, no_node_there,
     environment, bad_configurations, bad_cookies, wrong_cookie, bad_plugins,
     places_in_use, stale_socket, same_name_and_itself, certificates,
-    bad_certificates, calculator_example, partition, demo, demo_without_its_plugin)]
+    bad_certificates, certificates_are_renewed, tls_to_a_plaintext_port,
+    calculator_example, partition, demo, demo_without_its_plugin)]
