@@ -164,7 +164,7 @@ static void test_pipelined_requests(void **state)
         web_say(&w, request);
     }
     for (int i = 0; i < REQUESTS; i++) {
-        char want[8];
+        char want[16];
 
         snprintf(want, sizeof(want), "no%02d", i);
         assert_int_equal(web_answer(&w, answer, sizeof(answer)), 200);
