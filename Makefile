@@ -116,7 +116,7 @@ lint: ## formatting and static analysis
 symbols: $(LIB_SO) $(LIB_A) $(GW_SO) $(GW_A) ## only ht_ symbols are exported
 	$(Q)! nm -D --defined-only $(LIB_SO) $(GW_SO) | awk 'NF == 3 && $$2 != "A" {print $$3}' | sed 's/@.*//' | grep -v '^ht_'
 	$(Q)! nm -g --defined-only $(LIB_A) | awk 'NF == 3 {print $$3}' | grep -v -e '^hti\?_' -e '^hardtack__'
-	$(Q)! nm -g --defined-only $(GW_A) | awk 'NF == 3 {print $$3}' | grep -v -e '^ht_' -e '^gw_' -e '^hardtack__'
+	$(Q)! nm -g --defined-only $(GW_A) | awk 'NF == 3 {print $$3}' | grep -v -e '^hti\?_' -e '^gw_' -e '^hardtack__'
 	$(Q)! nm -D --undefined-only $(GW_SO) | awk '{print $$2}' | grep -e '^hti_' -e '^gw_'
 
 install: all ## into DESTDIR/PREFIX

@@ -40,16 +40,11 @@ fail(struct gw_failure *failure, ht_err err, const char *format, ...)
     return GW_NOT_FOUND;
 }
 
-/* What was found out about the first waiting op, for when it looks again. */
-static void
-note(struct gw_messages *messages, ht_ref ref, struct gw_service *service)
+/* What was found out about op, for when it looks again. */
+static void note(struct gw_op *op, ht_ref ref, struct gw_service *service)
 {
-    struct gw_book *book = book_of(messages);
-    struct gw_op *op = TAILQ_FIRST(&messages->waiting);
+    struct gw_book *book = book_of(op->messages);
 
-    if (op == NULL) {
-        return;
-    }
     if (ht_ref_is_none(op->ref)) {
         op->ref = ref;
         op->from_book = true;
@@ -111,19 +106,18 @@ static Hardtack__Admin__Description *read_description(const ht_reply *reply)
 }
 
 /* An untyped actor, which is a service without a description. */
-static void untyped(struct gw_messages *messages, ht_ref ref)
+static void untyped(struct gw_op *op, ht_ref ref)
 {
     struct gw_service *service = gw_service_new(NULL);
 
     if (service != NULL) {
-        note(messages, ref, service);
+        note(op, ref, service);
         gw_service_unref(service);
     }
 }
 
 /* Takes description. false: it says that there is no such actor. */
-static bool believe(struct gw_messages *messages,
-                    const struct gw_ask *ask,
+static bool believe(const struct gw_ask *ask,
                     Hardtack__Admin__Description *description)
 {
     struct gw_service *service;
@@ -131,32 +125,41 @@ static bool believe(struct gw_messages *messages,
 
     if (description->error[0] != '\0' ||
         (ht_ref_is_none(ref) &&
-         ht_ref_parse(node_of(messages), description->ref, &ref) != HT_OK)) {
+         ht_ref_parse(node_of(ask->messages), description->ref, &ref) !=
+             HT_OK)) {
         hardtack__admin__description__free_unpacked(description, NULL);
         return false;
     }
     if (description->service[0] == '\0') {
         hardtack__admin__description__free_unpacked(description, NULL);
-        untyped(messages, ref);
+        untyped(ask->op, ref);
         return true;
     }
     service = gw_service_new(description);
     if (service != NULL) {
-        note(messages, ref, service);
+        note(ask->op, ref, service);
         gw_service_unref(service);
     }
     return service != NULL;
+}
+
+/* A node without this administration, such as ractor's, has no service that it
+ * could describe.  Other errors say nothing of the actor. */
+static bool is_no_admin(ht_err err)
+{
+    return err == HT_EUNSUPPORTED || err == HT_ENOPROC || err == HT_ENOVARIANT;
 }
 
 static void on_answer(ht_actor *self, const ht_reply *reply, void *arg)
 {
     struct gw_ask *ask = arg;
     struct gw_messages *messages = ask->messages;
+    struct gw_op *op = ask->op;
     Hardtack__Admin__Description *description = NULL;
     bool found = false;
 
     (void)self;
-    if (ask->op == NULL) {
+    if (op == NULL) {
         ask_free(ask);
         return;
     }
@@ -164,10 +167,9 @@ static void on_answer(ht_actor *self, const ht_reply *reply, void *arg)
         description = read_description(reply);
     }
     if (description != NULL) {
-        found = believe(messages, ask, description);
-    } else if (!ht_ref_is_none(ask->ref)) {
-        /* A node without this administration: no service of ours. */
-        untyped(messages, ask->ref);
+        found = believe(ask, description);
+    } else if (!ht_ref_is_none(ask->ref) && is_no_admin(reply->err)) {
+        untyped(op, ask->ref);
         found = true;
     }
     ask_free(ask);
@@ -176,7 +178,7 @@ static void on_answer(ht_actor *self, const ht_reply *reply, void *arg)
     } else if (anybody_asked(messages)) {
         return;
     } else {
-        note(messages, (ht_ref){0, 0}, NULL);
+        note(op, (ht_ref){0, 0}, NULL);
     }
     gw_ops_pump(messages);
 }

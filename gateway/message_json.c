@@ -146,7 +146,8 @@ static ht_err read_bytes(const json_t *value,
     if (message->payload != GW_PAYLOAD_NONE) {
         return gw_message_fail(error, "\"payload\" and \"bytes\" were given");
     }
-    if (text == NULL || !base64_decode(text, &message->owner->bytes, &len)) {
+    if (text == NULL ||
+        !hti_base64_decode(text, &message->owner->bytes, &len)) {
         return gw_message_fail(error, "\"bytes\" is not base64");
     }
     message->payload = GW_PAYLOAD_BYTES;
@@ -369,7 +370,7 @@ static void put_texts(struct writer *w,
 
 static json_t *base64_json(ht_bytes bytes)
 {
-    char *text = base64_encode(bytes.data, bytes.len);
+    char *text = hti_base64_encode(bytes.data, bytes.len);
     json_t *value = text != NULL ? json_string_nocheck(text) : NULL;
 
     free(text);

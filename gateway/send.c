@@ -39,7 +39,7 @@ static ht_err put_message(ht_args *args, const void *data, size_t len)
     uint8_t *block = NULL;
     size_t block_len = 0;
 
-    if (!delimited_encode(data, len, &block, &block_len)) {
+    if (!hti_delimited_encode(data, len, &block, &block_len)) {
         return HT_ENOMEM;
     }
     ht_args_bytes(args, block, block_len);
@@ -56,10 +56,10 @@ put_described(struct gw_op *op, ht_args *args, struct gw_failure *failure)
     ht_err err;
 
     failure->reason[0] = '\0';
-    err =
-        json_pb_encode(op->service->description, op->method->input,
-                       op->in.payload == GW_PAYLOAD_JSON ? op->in.json : empty,
-                       &data, &len, failure->reason);
+    err = hti_json_pb_encode(op->service->description, op->method->input,
+                             op->in.payload == GW_PAYLOAD_JSON ? op->in.json
+                                                               : empty,
+                             &data, &len, failure->reason);
     json_decref(empty);
     if (err == HT_OK) {
         err = put_message(args, data, len);
@@ -151,15 +151,15 @@ static ht_err read_reply(const struct gw_op *op,
     ht_bytes message;
 
     if (op->method != NULL) {
-        if (!delimited_decode(data, &message)) {
+        if (!hti_delimited_decode(data, &message)) {
             (void)snprintf(failure->reason, sizeof(failure->reason),
                            "the answer is no %.150s", op->method->output);
             return HT_EPROTO;
         }
         out->payload = GW_PAYLOAD_JSON;
-        return json_pb_decode(op->service->description, op->method->output,
-                              message.data, message.len, &out->json,
-                              failure->reason) == HT_ENOMEM
+        return hti_json_pb_decode(op->service->description, op->method->output,
+                                  message.data, message.len, &out->json,
+                                  failure->reason) == HT_ENOMEM
                    ? HT_ENOMEM
                : out->json != NULL ? HT_OK
                                    : HT_EPROTO;
@@ -167,7 +167,7 @@ static ht_err read_reply(const struct gw_op *op,
     out->data = data;
     if (op->in.payload == GW_PAYLOAD_MESSAGE) {
         out->payload = GW_PAYLOAD_MESSAGE;
-        if (delimited_decode(data, &out->data)) {
+        if (hti_delimited_decode(data, &out->data)) {
             return HT_OK;
         }
         (void)snprintf(failure->reason, sizeof(failure->reason),

@@ -9,12 +9,12 @@
 #include <stdint.h>
 
 /* NUL-terminated; NULL: no memory. */
-char *base64_encode(const uint8_t *data, size_t len);
+char *hti_base64_encode(const uint8_t *data, size_t len);
 /* Padded or not; false if text is none. */
-bool base64_decode(const char *text, uint8_t **ret_data, size_t *ret_len);
+bool hti_base64_decode(const char *text, uint8_t **ret_data, size_t *ret_len);
 
-char *hex_encode(const uint8_t *data, size_t len);
+char *hti_hex_encode(const uint8_t *data, size_t len);
 /* Pairs of digits; spaces between pairs are skipped. */
-bool hex_decode(const char *text, uint8_t **ret_data, size_t *ret_len);
+bool hti_hex_decode(const char *text, uint8_t **ret_data, size_t *ret_len);
 
 #endif /* JSON_BASE64_H */

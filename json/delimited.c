@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool delimited_encode(const void *data,
-                      size_t len,
-                      uint8_t **ret_data,
-                      size_t *ret_len)
+bool hti_delimited_encode(const void *data,
+                          size_t len,
+                          uint8_t **ret_data,
+                          size_t *ret_len)
 {
     uint8_t *out = malloc(len + 10);
     size_t at = 0;
@@ -28,7 +28,7 @@ bool delimited_encode(const void *data,
     return true;
 }
 
-bool delimited_decode(ht_bytes data, ht_bytes *ret_message)
+bool hti_delimited_decode(ht_bytes data, ht_bytes *ret_message)
 {
     const uint8_t *bytes = data.data;
     uint64_t size = 0;

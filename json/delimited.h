@@ -7,12 +7,12 @@
 #include <hardtack/base.h>
 
 /* *ret_data is malloc'd. false: no memory. */
-bool delimited_encode(const void *data,
-                      size_t len,
-                      uint8_t **ret_data,
-                      size_t *ret_len);
+bool hti_delimited_encode(const void *data,
+                          size_t len,
+                          uint8_t **ret_data,
+                          size_t *ret_len);
 /* The message in data; like ractor's, it ignores what follows. false: there is
  * none. */
-bool delimited_decode(ht_bytes data, ht_bytes *ret_message);
+bool hti_delimited_decode(ht_bytes data, ht_bytes *ret_message);
 
 #endif /* JSON_DELIMITED_H */

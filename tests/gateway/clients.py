@@ -169,6 +169,7 @@ def routes(scene):
     like(ws.ask(type="cast", to="group:none", all=True, payload="x"),
          type="error", code="HT_ENOPROC")
     ws.send(to="a@test:recorder", method="Never", payload="")
+    like(ws.ask(to="a@test:recorder", payload="z"), type="reply")
     a.kill()
     like(ws.get(), type="error", code="HT_ENODEDOWN")
     like(ws.ask(to="calculator", payload="1"), code="HT_ENOPROC")
