@@ -289,6 +289,39 @@ targets = memory, hardtack.admin
     equal((status, body), (200, {"value": 0.0}))
 
 
+def token(scene):
+    """The program's own words."""
+    scene.run("token", "key", "-o", "key")
+    with open(scene.path("key"), encoding="ascii") as key:
+        equal(len(key.read()), 65)
+    contains(scene.run("token", "key", "-o", "key", code=1).err,
+             "is not overwritten")
+    text = scene.run("token", "issue", "--key-file", "key", "--user", "ada",
+                     "--claim", "a=1", "--claim", "b", "--ttl", "2m").out
+    said = scene.run("token", "inspect", "--key-file", "key", "--json",
+                     text.strip()).json()
+    equal((said["user"], said["claims"]), ("ada", ["a=1", "b"]))
+    equal(said["expires_s"] - said["issued_s"], 120)
+    shown = scene.run("token", "inspect", "--key-file", "key",
+                      stdin=text.encode()).out
+    contains(shown, "user     ada")
+    contains(shown, "claim    b")
+    scene.run("token", "key", "-o", "other")
+    contains(scene.run("token", "inspect", "--key-file", "other", text.strip(),
+                       code=1).err, "sealed with a key of other")
+    scene.write("open", "00" * 32 + "\n", 0o644)
+    contains(scene.run("token", "issue", "--key-file", "open", "--user", "x",
+                       code=1).err, "chmod 600")
+    scene.run("token", "issue", "--user", "x", code=2)
+    scene.run("token", "issue", "--key-file", "key", code=2)
+    scene.run("token", "inspect", "--key-file", "key", "--user", "x", code=2)
+    scene.run("token", code=2)
+    contains(scene.run("start", "--no-config", "--name", "x",
+                       "--cookie-file", scene.make_cookie(), "--socket", "none",
+                       "--gateway-port", "any", "--token-key-file", "open",
+                       code=1).err, "chmod 600")
+
+
 def rotation(scene):
     """A new key, then only it, with a SIGHUP after each."""
     scene.run("token", "key", "-o", "old")
@@ -543,6 +576,7 @@ TABLE = [
     ("restarted", restarted),
     ("mistakes", mistakes),
     ("policy", policy),
+    ("token", token),
     ("rotation", rotation),
     ("again", again),
     ("pushed", pushed),
