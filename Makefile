@@ -31,14 +31,27 @@ LAYERS := base actor proto typed session cluster node
 PROTOS   := proto/hardtack_wire.proto proto/admin/admin.proto include/hardtack/hardtack.proto
 PB_LIB   := $(BUILD)/proto/hardtack_wire.pb-c.c $(BUILD)/proto/admin/admin.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
 PB_EX    := $(patsubst %.proto,$(BUILD)/%.pb-c.c,$(wildcard examples/*/*.proto bench/*.proto tests/*/*.proto))
-PB_ALL   := $(PB_LIB) $(PB_EX)
+PB_GW    := $(BUILD)/proto/gateway.pb-c.c $(BUILD)/hardtack/client.pb-c.c
+PB_ALL   := $(PB_LIB) $(PB_EX) $(PB_GW)
 LIB_SRCS := $(foreach d,$(LAYERS),$(wildcard $(d)/*.c))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o) $(PB_LIB:.c=.o)
 LIB_A    := $(BUILD)/libhardtack.a
 LIB_SO   := $(BUILD)/libhardtack.so.$(VERSION)
 
+# JSON by a service's description: for the program and the gateway.
+JSON_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard json/*.c))
+
+# The gateway is a library of its own.  Its shared object has its own copies of
+# what libhardtack does not export.
+GW_DEPS := jansson zlib
+GW_LIBS  = $(shell pkg-config --libs $(GW_DEPS) 2>/dev/null) -lwslay -lhttp_parser
+GW_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard gateway/*.c)) $(JSON_OBJS) $(PB_GW:.c=.o)
+GW_MORE := $(patsubst %,$(BUILD)/%.o,base/mem base/table base/utf8 proto/arena proto/pb proto/admin/admin.pb-c)
+GW_A    := $(BUILD)/libhardtack-gateway.a
+GW_SO   := $(BUILD)/libhardtack-gateway.so.$(VERSION)
+
 CLI_SRCS := $(wildcard cli/*.c)
-CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o)
+CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o) $(JSON_OBJS)
 CLI_BIN  := $(BUILD)/bin/hardtack
 
 # One program a file in examples/*/; shared objects are *_plugin.c.
@@ -56,7 +69,7 @@ TOOLS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/interop/cpeer.c tests/sy
 FUZZERS   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FILES      = $(shell git ls-files '*.[ch]' '*.cc')
 
-all: $(LIB_A) $(LIB_SO) $(CLI_BIN) $(EX_BINS) $(PLUGINS) ## build library, program and examples
+all: $(LIB_A) $(LIB_SO) $(GW_A) $(GW_SO) $(CLI_BIN) $(EX_BINS) $(PLUGINS) ## build library, program and examples
 
 tests: all $(TESTS) $(CXX_TESTS) $(SH_TESTS) $(TOOLS) ## build the tests
 
@@ -100,9 +113,11 @@ format: ## rewrite the sources in place
 lint: ## formatting and static analysis
 	$(Q)scripts/lint
 
-symbols: $(LIB_SO) $(LIB_A) ## only ht_ symbols are exported
-	$(Q)! nm -D --defined-only $(LIB_SO) | awk '$$2 != "A" {print $$3}' | sed 's/@.*//' | grep -v '^ht_'
+symbols: $(LIB_SO) $(LIB_A) $(GW_SO) $(GW_A) ## only ht_ symbols are exported
+	$(Q)! nm -D --defined-only $(LIB_SO) $(GW_SO) | awk 'NF == 3 && $$2 != "A" {print $$3}' | sed 's/@.*//' | grep -v '^ht_'
 	$(Q)! nm -g --defined-only $(LIB_A) | awk 'NF == 3 {print $$3}' | grep -v -e '^hti\?_' -e '^hardtack__'
+	$(Q)! nm -g --defined-only $(GW_A) | awk 'NF == 3 {print $$3}' | grep -v -e '^hti\?_' -e '^gw_' -e '^hardtack__'
+	$(Q)! nm -D --undefined-only $(GW_SO) | awk '{print $$2}' | grep -e '^hti_' -e '^gw_'
 
 install: all ## into DESTDIR/PREFIX
 	$(Q)PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) VERSION=$(VERSION) SOVER=$(SOVER) BUILD=$(BUILD) scripts/install
@@ -124,10 +139,19 @@ $(LIB_SO): $(LIB_OBJS) node/libhardtack.map
 	$(Q)ln -sf $(@F) $(BUILD)/libhardtack.so.$(SOVER)
 	$(Q)ln -sf $(@F) $(BUILD)/libhardtack.so
 
+$(GW_A): $(GW_OBJS)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(GW_SO): $(GW_OBJS) $(GW_MORE) $(LIB_SO) node/libhardtack.map
+	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -Wl,-soname,libhardtack-gateway.so.$(SOVER) \
+		-Wl,--version-script=node/libhardtack.map -o $@ $(GW_OBJS) $(GW_MORE) $(LIB_SO) $(GW_LIBS) $(LIBS)
+	$(Q)ln -sf $(@F) $(BUILD)/libhardtack-gateway.so.$(SOVER)
+	$(Q)ln -sf $(@F) $(BUILD)/libhardtack-gateway.so
+
 # The program exports the library to its plugins.
-$(CLI_BIN): $(CLI_OBJS) $(LIB_A)
+$(CLI_BIN): $(CLI_OBJS) $(GW_A) $(LIB_A)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $(LDFLAGS) -rdynamic -Wl,--dynamic-list=node/libhardtack.list \
-		-o $@ $(filter %.o,$^) -Wl,--whole-archive $(LIB_A) -Wl,--no-whole-archive $(CLI_LIBS) $(LIBS)
+		-o $@ $(filter %.o,$^) $(GW_A) -Wl,--whole-archive $(LIB_A) -Wl,--no-whole-archive $(CLI_LIBS) $(GW_LIBS) $(LIBS)
 
 .SECONDEXPANSION:
 # The objects of a folder's .proto files, and of its sources that are no tests.
@@ -148,10 +172,13 @@ $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)
 
 # A test links what else its folder holds.
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(call folder_sources,$$(dir $$*)) $$(call folder_protos,$$(dir $$*)) $$(call folder_protos,examples/calculator/) $(LIB_A)
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_A) -lcmocka $(CLI_LIBS) $(LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(GW_A),$^) $(LIB_A) -lcmocka $(CLI_LIBS) $(GW_LIBS) $(LIBS)
 
 # The program's parts, without its main.
 $(filter $(BUILD)/tests/cli/%,$(TESTS)): $(filter-out %/main.o,$(CLI_OBJS))
+
+# The gateway's parts.
+$(filter $(BUILD)/tests/cli/% $(BUILD)/tests/gateway/%,$(TESTS)): $(GW_A)
 
 $(CXX_TESTS): $(BUILD)/%: %.cc $(LIB_A)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CPPFLAGS_ALL) $(SAN) $(CFLAGS) -MMD -MP -o $@ $< $(LIB_A) $(LIBS)
@@ -165,9 +192,10 @@ $(BUILD)/tests/interop/cpeer: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/inter
 $(SH_TESTS): $(BUILD)/%: %.sh
 	$(Q)mkdir -p $(@D) && ln -sf $(abspath $<) $@
 
-$(BUILD)/hardtack/hardtack.pb-c.c: include/hardtack/hardtack.proto scripts/public-proto
-	$(Q)mkdir -p $(BUILD) && protoc-c -Iinclude --c_out=$(BUILD) hardtack/hardtack.proto
-	$(Q)scripts/public-proto $(BUILD)/hardtack/hardtack.pb-c.h
+# Their names map to exported ones, so that no program needs its own copy.
+$(BUILD)/hardtack/%.pb-c.c: include/hardtack/%.proto scripts/public-proto
+	$(Q)mkdir -p $(BUILD) && protoc-c -Iinclude --c_out=$(BUILD) hardtack/$*.proto
+	$(Q)scripts/public-proto $(BUILD)/hardtack/$*.pb-c.h
 
 $(BUILD)/%.pb-c.c: %.proto
 	$(Q)mkdir -p $(BUILD) && protoc-c -I. -Iinclude --c_out=$(BUILD) $<

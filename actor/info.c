@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* info.c - looking into the runtime: actors, counts, whether it is idle. */
+#include <stdarg.h>
+
 #include "actor/directory.h"
 #include "actor/internal.h"
 
@@ -78,4 +80,19 @@ void hti_rt_stats(ht_node *node, struct hti_rt_stats *ret_stats)
         stats.steals += read_u64(&s->steals);
     }
     *ret_stats = stats;
+}
+
+uint32_t ht_node_schedulers(const ht_node *node)
+{
+    return node->scheds_count;
+}
+
+void ht_node_log(
+    ht_node *node, ht_log_level level, const char *id, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    hti_log_v(&node->log, level, id, format, args);
+    va_end(args);
 }

@@ -212,7 +212,8 @@ struct ht_actor {
     _Atomic uint32_t control; /* HTI_CONTROL_*; written under lock */
     _Atomic unsigned run_state;
     _Atomic unsigned home;
-    _Atomic bool pinned;  /* watches a descriptor: runs at home only */
+    _Atomic bool pinned; /* runs at home only: it watches a descriptor, or */
+    bool settled; /* was spawned for that scheduler; set by the spawner */
     _Atomic bool waiters; /* somebody asked ht_notify_writable() */
     _Atomic uint64_t dropped;
     _Atomic uint32_t news; /* group events queued: of the slot, not of a life */

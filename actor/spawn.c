@@ -47,6 +47,32 @@ static bool publish(ht_actor *a, uint32_t flags)
     return ok;
 }
 
+static unsigned choose_home(ht_node *node, const ht_spawn_opts *opts)
+{
+    struct hti_sched *here = hti_here(node);
+
+    if (opts->scheduler != 0) {
+        return opts->scheduler - 1;
+    }
+    if (here != NULL) {
+        return here->index;
+    }
+    return atomic_fetch_add_explicit(&node->next_home, 1,
+                                     memory_order_relaxed) %
+           node->scheds_count;
+}
+
+/* init runs inside the call on a scheduler's thread, so that has to be the
+ * right one. */
+static bool scheduler_is_valid(const ht_node *node, const ht_spawn_opts *opts)
+{
+    struct hti_sched *here = hti_here(node);
+
+    return opts->scheduler == 0 ||
+           (opts->scheduler <= node->scheds_count &&
+            (here == NULL || here->index == opts->scheduler - 1));
+}
+
 static ht_err actor_new(ht_node *node,
                         const ht_behavior *behavior,
                         void *arg,
@@ -54,7 +80,6 @@ static ht_err actor_new(ht_node *node,
                         uint32_t flags,
                         ht_actor **ret_actor)
 {
-    struct hti_sched *here = hti_here(node);
     ht_actor *a = hti_slot_take(node);
 
     if (a == NULL) {
@@ -78,12 +103,9 @@ static ht_err actor_new(ht_node *node,
         &a->bytes_max,
         limit(opts->mailbox_bytes_max, node->mailbox_bytes_max, UINT32_MAX),
         memory_order_relaxed);
-    atomic_store_explicit(&a->home,
-                          here != NULL
-                              ? here->index
-                              : atomic_fetch_add_explicit(
-                                    &node->next_home, 1, memory_order_relaxed) %
-                                    node->scheds_count,
+    a->settled = opts->scheduler != 0;
+    atomic_store_explicit(&a->pinned, a->settled, memory_order_relaxed);
+    atomic_store_explicit(&a->home, choose_home(node, opts),
                           memory_order_relaxed);
     if (!publish(a, flags)) {
         hti_slot_give_back(a);
@@ -177,7 +199,8 @@ static ht_err spawn(ht_node *node,
     uint64_t pid;
     ht_err err;
 
-    if (node == NULL || behavior == NULL || (opts->link && parent == NULL)) {
+    if (node == NULL || behavior == NULL || (opts->link && parent == NULL) ||
+        !scheduler_is_valid(node, opts)) {
         return HT_EINVAL;
     }
     flags |= opts->local_only ? HTI_ACTOR_LOCAL_ONLY : 0;

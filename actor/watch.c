@@ -50,7 +50,7 @@ static void watch_remove(ht_actor *self, struct hti_watch *w)
 
     (void)host_watch(w, home, 0);
     LIST_REMOVE(w, entry);
-    if (LIST_EMPTY(&self->watches)) {
+    if (LIST_EMPTY(&self->watches) && !self->settled) {
         atomic_store_explicit(&self->pinned, false, memory_order_relaxed);
     }
     if (w->queued) {

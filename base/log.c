@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,16 +50,26 @@ void hti_log(const struct hti_log *log,
              const char *format,
              ...)
 {
-    char line[LINE_BYTES_MAX];
     va_list args;
+
+    va_start(args, format);
+    hti_log_v(log, level, id, format, args);
+    va_end(args);
+}
+
+void hti_log_v(const struct hti_log *log,
+               ht_log_level level,
+               const char *id,
+               const char *format,
+               va_list args)
+{
+    char line[LINE_BYTES_MAX];
     int n;
 
     if (level < log->level) {
         return;
     }
-    va_start(args, format);
     n = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
     if (n < 0) {
         line[0] = '\0';
     } else if ((size_t)n >= sizeof line) {

@@ -11,6 +11,7 @@
 #define HTI_BASE_LOG_H
 
 #include <hardtack/node.h>
+#include <stdarg.h>
 
 struct hti_log {
     ht_log_fn fn; /* never NULL */
@@ -29,6 +30,11 @@ void hti_log(const struct hti_log *log,
              const char *id,
              const char *format,
              ...) __attribute__((format(printf, 4, 5)));
+void hti_log_v(const struct hti_log *log,
+               ht_log_level level,
+               const char *id,
+               const char *format,
+               va_list args) __attribute__((format(printf, 4, 0)));
 
 /* Write s as a quoted, escaped, cut string: "..." with \xNN for what is not
  * printable ASCII or valid UTF-8.  Returns buf. */

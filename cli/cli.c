@@ -12,6 +12,7 @@ const struct command cli_commands[] = {
     {"cookie", "make or check a cluster's cookie", cmd_cookie},
     {"cert", "make a certificate authority and certificates of nodes",
      cmd_cert},
+    {"token", "make, look into, and make the key of login tokens", cmd_token},
     {"ping", "tell whether a node answers, and how fast", cmd_ping},
     {"status", "a node in one page", cmd_status},
     {"nodes", "the nodes that a node is connected to, or dials", cmd_nodes},

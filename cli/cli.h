@@ -27,6 +27,7 @@ int cmd_start(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_cookie(int argc, char **argv);
 int cmd_cert(int argc, char **argv);
+int cmd_token(int argc, char **argv);
 int cmd_ping(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_nodes(int argc, char **argv);

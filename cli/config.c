@@ -15,14 +15,17 @@ enum section {
     SECTION_SECURITY,
     SECTION_LIMITS,
     SECTION_LOG,
+    SECTION_GATEWAY,
     SECTION_LISTEN,
     SECTION_PEER,
     SECTION_PLUGIN,
+    SECTION_ALLOW,
     SECTION_NONE,
 };
 
 static const char *const section_names[] = {
-    "node", "security", "limits", "log", "listen", "peer", "plugin",
+    "node",   "security", "limits", "log",   "gateway",
+    "listen", "peer",     "plugin", "allow",
 };
 
 struct setting {
@@ -56,6 +59,17 @@ struct setting {
     {                                                                          \
         SECTION_PLUGIN, SETTING_##type, name,                                  \
             offsetof(struct config_plugin, field)                              \
+    }
+
+#define GATEWAY(name, type, field)                                             \
+    {                                                                          \
+        SECTION_GATEWAY, SETTING_##type, name,                                 \
+            offsetof(struct config, gateway.field)                             \
+    }
+#define ALLOW(name, type, field)                                               \
+    {                                                                          \
+        SECTION_ALLOW, SETTING_##type, name,                                   \
+            offsetof(struct config_allow, field)                               \
     }
 
 /* Every setting there is; config/hardtack.conf and hardtack.conf(5) list the
@@ -117,9 +131,46 @@ static const struct setting settings[] = {
 
     PLUGIN("path", STRING, path),
     PLUGIN("args", STRING, args),
+
+    GATEWAY("address", STRING, address),
+    GATEWAY("port", PORT, port),
+    GATEWAY("certificate", STRING, certificate),
+    GATEWAY("private_key", STRING, private_key),
+    GATEWAY("token_key_file", STRING, token_key_file),
+    OWN(GATEWAY, "public", STRING, gateway_public),
+    OWN(GATEWAY, "origins", STRING, gateway_origins),
+    GATEWAY("connections", COUNT, connections_max),
+    GATEWAY("connections_per_address", COUNT, connections_per_address_max),
+    GATEWAY("message_bytes", SIZE, message_bytes_max),
+    GATEWAY("messages_per_second", COUNT, messages_per_second_max),
+    GATEWAY("messages_burst", COUNT, messages_burst_max),
+    GATEWAY("queued_bytes", SIZE, queued_bytes_max),
+    GATEWAY("resume_bytes", SIZE, resume_bytes_max),
+    GATEWAY("resume_messages", COUNT, resume_messages_max),
+    GATEWAY("calls", COUNT, calls_max),
+    GATEWAY("subscriptions", COUNT, subscriptions_max),
+    GATEWAY("handshake_timeout", DURATION, handshake_timeout_ms),
+    GATEWAY("idle", DURATION, idle_ms),
+    GATEWAY("grace", DURATION, grace_ms),
+    GATEWAY("call_timeout", DURATION, call_timeout_ms),
+    GATEWAY("deflate", BOOL, deflate),
+
+    ALLOW("claim", STRING, claim),
+    ALLOW("targets", STRING, targets),
 };
 #define SETTINGS_COUNT (sizeof(settings) / sizeof(settings[0]))
-_Static_assert(SETTINGS_COUNT <= 64, "given is a word of bits");
+
+/* A setting's bit among those of its section. */
+static uint64_t setting_bit(const struct setting *setting)
+{
+    unsigned number = 0;
+
+    for (const struct setting *at = settings; at != setting; at++) {
+        number += at->section == setting->section;
+    }
+    assert(number < 64);
+    return UINT64_C(1) << number;
+}
 
 /* What parsing is in the middle of. */
 struct parse {
@@ -146,6 +197,7 @@ void config_init(struct config *config)
 {
     memset(config, 0, sizeof(*config));
     config->node.size = sizeof(config->node);
+    config->gateway.size = sizeof(config->gateway);
     config->file = "";
 }
 
@@ -160,8 +212,11 @@ void config_fini(struct config *config)
     free(config->listeners);
     free(config->peers);
     free(config->plugins);
+    free(config->allows);
     free(config->listener_array);
     free(config->peer_array);
+    free(config->word_array);
+    free(config->rule_array);
     config_init(config);
 }
 
@@ -225,6 +280,18 @@ struct config_plugin *config_add_plugin(struct config *config)
     }
     config->plugins = items;
     return &items[config->plugins_count++];
+}
+
+struct config_allow *config_add_allow(struct config *config)
+{
+    struct config_allow *items = grow(config->allows, config->allows_count,
+                                      CONFIG_ALLOWS_MAX, sizeof(*items));
+
+    if (items == NULL) {
+        return NULL;
+    }
+    config->allows = items;
+    return &items[config->allows_count++];
 }
 
 /* ---- sections ------------------------------------------------------------ */
@@ -294,6 +361,12 @@ static bool label_is_taken(const struct config *config,
             return true;
         }
     }
+    for (size_t i = 0; section == SECTION_ALLOW && i < config->allows_count;
+         i++) {
+        if (strcmp(config->allows[i].label, label) == 0) {
+            return true;
+        }
+    }
     return false;
 }
 
@@ -328,6 +401,14 @@ static void open_labelled(struct parse *parse, const char *label)
             peer->label = copy;
             peer->line = parse->line;
             parse->given = &peer->given;
+        }
+    } else if (parse->section == SECTION_ALLOW) {
+        struct config_allow *allow = config_add_allow(config);
+        parse->target = allow;
+        if (allow != NULL) {
+            allow->label = copy;
+            allow->line = parse->line;
+            parse->given = &allow->given;
         }
     } else {
         struct config_plugin *plugin = config_add_plugin(config);
@@ -470,7 +551,7 @@ on_setting(void *user, const char *section, const char *name, const char *value)
     if (setting == NULL) {
         return unknown_setting(parse, name);
     }
-    bit = UINT64_C(1) << (setting - settings);
+    bit = setting_bit(setting);
     if ((*parse->given & bit) != 0) {
         return fail(parse, "\"%s\" is given twice", name);
     }
@@ -674,6 +755,19 @@ static ht_err check(const struct config *config, char *error)
                         "needs a path");
         }
     }
+    for (size_t i = 0; err == HT_OK && i < config->allows_count; i++) {
+        const struct config_allow *allow = &config->allows[i];
+        if (allow->claim == NULL || allow->targets == NULL) {
+            err = wrong(config, error, allow->line, "allow", allow->label,
+                        "needs a claim and targets");
+        }
+    }
+    if (err == HT_OK && config->gateway.port == 0 &&
+        (config->given[SECTION_GATEWAY] != 0 || config->allows_count > 0)) {
+        snprintf(error, CONFIG_ERROR_MAX,
+                 "%s: the gateway needs a port: [gateway] port", config->file);
+        err = HT_ECONFIG;
+    }
     return err;
 }
 
@@ -704,7 +798,11 @@ ht_err config_finish(struct config *config, char error[CONFIG_ERROR_MAX])
     config->node.listeners_count = config->listeners_count;
     config->node.peers_list = config->peer_array;
     config->node.peers_list_count = config->peers_count;
-    return HT_OK;
+    err = config_finish_gateway(config);
+    if (err != HT_OK) {
+        snprintf(error, CONFIG_ERROR_MAX, "%s", ht_strerror(err));
+    }
+    return err;
 }
 
 /* ---- comparing ----------------------------------------------------------- */
@@ -772,24 +870,47 @@ void config_differences(const struct config *before,
     if (!same) {
         fn(arg, "plugin", "");
     }
+    same = before->allows_count == after->allows_count;
+    for (size_t i = 0; same && i < before->allows_count; i++) {
+        same =
+            section_equal(SECTION_ALLOW, &before->allows[i], &after->allows[i]);
+    }
+    if (!same) {
+        fn(arg, "allow", "");
+    }
+}
+
+/* The settings of a section that were given in any of that name. */
+static uint64_t given_in(const struct config *config, enum section section)
+{
+    uint64_t given = section < SECTION_LISTEN ? config->given[section] : 0;
+
+    for (size_t i = 0; section == SECTION_LISTEN && i < config->listeners_count;
+         i++) {
+        given |= config->listeners[i].given;
+    }
+    for (size_t i = 0; section == SECTION_PEER && i < config->peers_count;
+         i++) {
+        given |= config->peers[i].given;
+    }
+    for (size_t i = 0; section == SECTION_PLUGIN && i < config->plugins_count;
+         i++) {
+        given |= config->plugins[i].given;
+    }
+    for (size_t i = 0; section == SECTION_ALLOW && i < config->allows_count;
+         i++) {
+        given |= config->allows[i].given;
+    }
+    return given;
 }
 
 bool config_every_setting_given(const struct config *config)
 {
-    uint64_t given = 0;
-
-    for (size_t i = 0; i < sizeof(config->given) / sizeof(config->given[0]);
-         i++) {
-        given |= config->given[i];
+    for (size_t i = 0; i < SETTINGS_COUNT; i++) {
+        if ((given_in(config, settings[i].section) &
+             setting_bit(&settings[i])) == 0) {
+            return false;
+        }
     }
-    for (size_t i = 0; i < config->listeners_count; i++) {
-        given |= config->listeners[i].given;
-    }
-    for (size_t i = 0; i < config->peers_count; i++) {
-        given |= config->peers[i].given;
-    }
-    for (size_t i = 0; i < config->plugins_count; i++) {
-        given |= config->plugins[i].given;
-    }
-    return given == (UINT64_C(1) << SETTINGS_COUNT) - 1;
+    return true;
 }

@@ -2,8 +2,8 @@
 /* config.h - the configuration file of `hardtack start`: text in, a ht_config
  * out.
  *
- *   [node] [security] [limits] [log]      at most once each
- *   [listen NAME] [peer NAME] [plugin NAME]   as many as wanted
+ *   [node] [security] [limits] [log] [gateway]      at most once each
+ *   [listen NAME] [peer NAME] [plugin NAME] [allow NAME]   as many as wanted
  *
  * Every mistake is an error that names the file and the line: an unknown
  * section or setting, one given twice, a value that does not fit, a line that
@@ -17,12 +17,14 @@
 #define CLI_CONFIG_H
 
 #include <hardtack.h>
+#include <hardtack/gateway.h>
 
 #include "cli/setting.h"
 
 #define CONFIG_LISTENERS_MAX 64
 #define CONFIG_PEERS_MAX     1024
 #define CONFIG_PLUGINS_MAX   64
+#define CONFIG_ALLOWS_MAX    1024
 #define CONFIG_ERROR_MAX     512
 /* Of a file. */
 #define CONFIG_BYTES_MAX (1u << 20)
@@ -51,6 +53,15 @@ struct config_plugin {
     uint64_t given;
 };
 
+/* Who may reach what through the gateway. */
+struct config_allow {
+    const char *claim;
+    const char *targets; /* words between commas */
+    const char *label;
+    unsigned line;
+    uint64_t given;
+};
+
 struct config_text;
 
 struct config {
@@ -66,10 +77,18 @@ struct config {
     struct config_plugin *plugins;
     size_t plugins_count;
 
-    uint64_t given[4]; /* per section that comes once */
+    ht_gateway_config gateway;  /* port 0: none; complete as node is */
+    const char *gateway_public; /* words, as above */
+    const char *gateway_origins;
+    struct config_allow *allows;
+    size_t allows_count;
+
+    uint64_t given[5]; /* per section that comes once */
     struct config_text *texts;
     ht_listener_config *listener_array; /* what node.listeners points to */
     ht_peer_config *peer_array;
+    const char **word_array; /* what gateway points to */
+    ht_gateway_rule *rule_array;
 };
 
 void config_init(struct config *config);
@@ -86,18 +105,19 @@ HT_MUSTUSE ht_err config_parse(struct config *config,
 HT_MUSTUSE ht_err config_load(struct config *config,
                               const char *path,
                               char error[CONFIG_ERROR_MAX]);
-/* Give a setting of [node], [security], [limits] or [log] from elsewhere, over
- * what the file said. HT_ECONFIG, HT_ENOMEM. */
+/* Give a setting of a section that comes once from elsewhere, over what the
+ * file said. HT_ECONFIG, HT_ENOMEM. */
 HT_MUSTUSE ht_err config_set(struct config *config,
                              const char *section,
                              const char *name,
                              const char *value,
                              char error[CONFIG_ERROR_MAX]);
-/* Add a [peer], [listen] or [plugin] from elsewhere; NULL: no memory or too
- * many.  Strings are copied by config_string(). */
+/* Add a [peer], [listen], [plugin] or [allow] from elsewhere; NULL: no memory
+ * or too many.  Strings are copied by config_string(). */
 struct config_listener *config_add_listener(struct config *config);
 struct config_peer *config_add_peer(struct config *config);
 struct config_plugin *config_add_plugin(struct config *config);
+struct config_allow *config_add_allow(struct config *config);
 /* A copy that lives as long as config; NULL: no memory. */
 const char *config_string(struct config *config, const char *text);
 
@@ -105,6 +125,10 @@ const char *config_string(struct config *config, const char *text);
  * arrays. HT_ECONFIG, HT_ENOMEM. */
 HT_MUSTUSE ht_err config_finish(struct config *config,
                                 char error[CONFIG_ERROR_MAX]);
+
+/* The part of it that points gateway at its lists; in a file of its own.
+ * HT_ENOMEM. */
+HT_MUSTUSE ht_err config_finish_gateway(struct config *config);
 
 /* Call fn for every setting outside [peer] that differs. */
 void config_differences(const struct config *before,

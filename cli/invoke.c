@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
 #include "cli/cli.h"
-#include "cli/json_pb.h"
+#include "json/base64.h"
+#include "json/delimited.h"
+#include "json/json_pb.h"
 
 #define NONE_TYPE "hardtack.None"
 
@@ -56,52 +57,6 @@ void invoke_result_fini(struct invoke_result *result)
 }
 
 /* ---- arguments ----------------------------------------------------------- */
-
-/* ractor's helper for a protobuf argument: its length, then the message. */
-static bool
-delimit(const uint8_t *data, size_t len, uint8_t **ret_data, size_t *ret_len)
-{
-    uint8_t *out = malloc(len + 10);
-    size_t at = 0;
-    size_t left = len;
-
-    if (out == NULL) {
-        return false;
-    }
-    do {
-        out[at++] = (uint8_t)((left & 0x7fu) | (left > 0x7fu ? 0x80u : 0u));
-        left >>= 7;
-    } while (left != 0);
-    if (len > 0) {
-        memcpy(out + at, data, len);
-    }
-    *ret_data = out;
-    *ret_len = at + len;
-    return true;
-}
-
-/* The inverse; like ractor's, it ignores what follows. */
-static bool undelimit(const uint8_t **data, size_t *len)
-{
-    size_t size = 0;
-    size_t at = 0;
-
-    for (unsigned shift = 0;; shift += 7) {
-        if (at >= *len || shift > 56) {
-            return false;
-        }
-        size |= (size_t)((*data)[at] & 0x7fu) << shift;
-        if ((*data)[at++] < 0x80u) {
-            break;
-        }
-    }
-    if (size > *len - at) {
-        return false;
-    }
-    *data += at;
-    *len = size;
-    return true;
-}
 
 static const Hardtack__Admin__Method *
 find_method(const Hardtack__Admin__Description *description, const char *name)
@@ -173,9 +128,9 @@ static int typed_args(const struct invoke *invoke,
     uint8_t *block = NULL;
     size_t len = 0;
     size_t block_len = 0;
-    ht_err err = json_pb_encode(description, method->input,
-                                invoke->json != NULL ? invoke->json : empty,
-                                &data, &len, error);
+    ht_err err = hti_json_pb_encode(description, method->input,
+                                    invoke->json != NULL ? invoke->json : empty,
+                                    &data, &len, error);
 
     json_decref(empty);
     if (err != HT_OK) {
@@ -183,7 +138,7 @@ static int typed_args(const struct invoke *invoke,
                         method->input,
                         error[0] != '\0' ? error : ht_strerror(err));
     }
-    if (delimit(data, len, &block, &block_len)) {
+    if (hti_delimited_encode(data, len, &block, &block_len)) {
         ht_args_bytes(args, block, block_len);
     } else {
         args->err = HT_ENOMEM;
@@ -214,16 +169,15 @@ static int typed_reply(const struct invoke *invoke,
                        json_t **ret_reply)
 {
     char error[JSON_PB_ERROR_MAX] = "";
-    const uint8_t *at = data.data;
-    size_t len = data.len;
+    ht_bytes message;
     ht_err err;
 
-    if (!undelimit(&at, &len)) {
+    if (!hti_delimited_decode(data, &message)) {
         return cli_fail("%s answered %s with something else than a %s",
                         invoke->target, method->name, method->output);
     }
-    err =
-        json_pb_decode(description, method->output, at, len, ret_reply, error);
+    err = hti_json_pb_decode(description, method->output, message.data,
+                             message.len, ret_reply, error);
     if (err != HT_OK) {
         return cli_fail("the answer of %s is no %s: %s", invoke->target,
                         method->output,
@@ -242,7 +196,7 @@ plain_reply(const struct invoke *invoke, ht_bytes data, json_t **ret_reply)
         *ret_reply = json_stringn(data.len > 0 ? data.data : "", data.len);
     }
     if (*ret_reply == NULL) {
-        hex = hex_encode(data.data, data.len);
+        hex = hti_hex_encode(data.data, data.len);
         *ret_reply = hex != NULL ? json_string(hex) : NULL;
         free(hex);
     }

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/invoke.h"
 #include "cli/pb_json.h"
+#include "json/base64.h"
 
 #define TEXTS_MAX 64
 /* Of --raw @FILE. */
@@ -144,7 +144,7 @@ static int read_raw(const char *text, uint8_t **ret_data, size_t *ret_len)
         (void)fclose(in);
         return code;
     }
-    if (!hex_decode(text, ret_data, ret_len)) {
+    if (!hti_hex_decode(text, ret_data, ret_len)) {
         (void)cli_fail("--raw %s: expected hexadecimal digits in pairs", text);
         return EXIT_USAGE;
     }

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
 #include "cli/cli.h"
+#include "json/base64.h"
 
 static json_t *bytes_json(const ProtobufCBinaryData *bytes)
 {
-    char *text = base64_encode(bytes->data, bytes->len);
+    char *text = hti_base64_encode(bytes->data, bytes->len);
     json_t *value = text != NULL ? json_string(text) : NULL;
 
     free(text);

@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <hardtack/gateway.h>
+
 #include "cli/cli.h"
 #include "cli/config.h"
 #include "cli/log.h"
@@ -28,7 +30,8 @@ struct daemon {
     struct logger logger;
     struct plugins plugins;
     ht_node *node;
-    char socket[300]; /* the admin socket, "" if none */
+    ht_gateway *gateway; /* NULL: none */
+    char socket[300];    /* the admin socket, "" if none */
 };
 
 /* ---- the admin socket ---------------------------------------------------- */
@@ -145,12 +148,18 @@ static void tell_ready(struct daemon *daemon)
     const char *name = ht_node_name(daemon->node);
     int port = ht_node_port(daemon->node);
     int fd = daemon->options.ready_fd;
+    char gateway[32] = "";
 
+    if (daemon->gateway != NULL) {
+        (void)snprintf(gateway, sizeof(gateway), " gateway=%d",
+                       ht_gateway_port(daemon->gateway));
+    }
     logger_line(&daemon->logger, HT_LOG_INFO, "HT-NODE-READY",
-                "name=%s port=%d%s%s", name, port,
-                daemon->socket[0] != '\0' ? " socket=" : "", daemon->socket);
+                "name=%s port=%d%s%s%s", name, port,
+                daemon->socket[0] != '\0' ? " socket=" : "", daemon->socket,
+                gateway);
     if (fd >= 0) {
-        if (dprintf(fd, "ready name=%s port=%d\n", name, port) < 0) {
+        if (dprintf(fd, "ready name=%s port=%d%s\n", name, port, gateway) < 0) {
             logger_line(&daemon->logger, HT_LOG_WARN, "HT-NODE-READY-FD",
                         "fd=%d err=\"%s\"", fd, strerror(errno));
         }
@@ -166,6 +175,20 @@ static void signals_of_interest(sigset_t *set)
     (void)sigaddset(set, SIGTERM);
     (void)sigaddset(set, SIGINT);
     (void)sigaddset(set, SIGHUP);
+}
+
+/* Its keys and its certificate, from the files that it started with. */
+static void reload_gateway(struct daemon *daemon)
+{
+    ht_err err = ht_gateway_reload(daemon->gateway);
+    char quoted[512];
+
+    if (err != HT_OK) {
+        logger_line(
+            &daemon->logger, HT_LOG_ERROR, "HT-GATEWAY-RELOAD-FAILED",
+            "err=\"%s\" text=%s", ht_strerror(err),
+            logger_quote(quoted, sizeof(quoted), ht_gateway_start_error()));
+    }
 }
 
 static void on_hup(struct daemon *daemon)
@@ -191,6 +214,9 @@ static void on_hup(struct daemon *daemon)
             listener->set.address =
                 config_string(&after, listener->set.address);
         }
+    }
+    if (daemon->gateway != NULL) {
+        reload_gateway(daemon);
     }
     reload(daemon->node, &daemon->logger, &daemon->config, &after);
 }
@@ -245,9 +271,31 @@ static void drain(struct daemon *daemon)
     if (pthread_create(&thread, NULL, second_signal, daemon) == 0) {
         (void)pthread_detach(thread);
     }
+    if (daemon->gateway != NULL) {
+        ht_gateway_drain(daemon->gateway, 0);
+    }
     err = ht_node_drain(daemon->node, 0);
     logger_line(&daemon->logger, err == HT_OK ? HT_LOG_INFO : HT_LOG_WARN,
                 "HT-NODE-DRAINED", "err=%s", ht_errname(err));
+}
+
+/* After the plugins: clients find the actors that they come for. */
+static int start_gateway(struct daemon *daemon)
+{
+    const ht_gateway_config *config = &daemon->config.gateway;
+    const char *words;
+    ht_err err;
+
+    if (config->port == 0) {
+        return EXIT_OK;
+    }
+    err = ht_gateway_start(daemon->node, config, &daemon->gateway);
+    if (err == HT_OK) {
+        return EXIT_OK;
+    }
+    words = ht_gateway_start_error();
+    return cli_fail("the gateway does not start: %s",
+                    words[0] != '\0' ? words : ht_strerror(err));
 }
 
 static int start_node(struct daemon *daemon)
@@ -277,7 +325,7 @@ static int start_node(struct daemon *daemon)
     }
     err = plugins_start(&daemon->plugins, &daemon->config, daemon->node,
                         &daemon->logger, error);
-    return err == HT_OK ? EXIT_OK : cli_fail("%s", error);
+    return err == HT_OK ? start_gateway(daemon) : cli_fail("%s", error);
 }
 
 int cmd_start(int argc, char **argv)
@@ -313,6 +361,7 @@ int cmd_start(int argc, char **argv)
         wait_for_end(&daemon);
         drain(&daemon);
     }
+    ht_gateway_free(daemon.gateway);
     ht_node_free(daemon.node);
     plugins_stop(&daemon.plugins);
     if (code == EXIT_OK && daemon.options.port_file != NULL) {

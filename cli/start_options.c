@@ -46,6 +46,9 @@ static const struct {
     {"limits", "drain", NULL},
     {"log", "level", NULL},
     {"log", "format", NULL},
+    {"gateway", "port", NULL},
+    {"gateway", "public", NULL},
+    {"gateway", "token_key_file", NULL},
 };
 #define SETTINGS_COUNT (sizeof(settings) / sizeof(settings[0]))
 
@@ -85,6 +88,12 @@ static const struct argp_option options[] = {
     {"silence", OPT_SETTING + 17, "TIME", 0, "until a peer is dead (5s)", 4},
     {"redial-max", OPT_SETTING + 18, "TIME", 0, "longest between dials", 4},
     {"drain", OPT_SETTING + 19, "TIME", 0, "at most, after SIGTERM (30s)", 4},
+    {NULL, 0, NULL, 0, "WebSocket and HTTP clients:", 6},
+    {"gateway-port", OPT_SETTING + 22, "PORT", 0,
+     "where the gateway listens, or any (default: no gateway)", 6},
+    {"gateway-public", OPT_SETTING + 23, "LIST", 0,
+     "actors and group:NAMEs that they reach without a token", 6},
+    {"token-key-file", OPT_SETTING + 24, "FILE", 0, "opens their tokens", 6},
     {NULL, 0, NULL, 0, "Output:", 5},
     {"log-level", OPT_SETTING + 20, "LEVEL", 0, "debug, info, warn, error", 5},
     {"log-format", OPT_SETTING + 21, "FORMAT", 0, "text or json", 5},

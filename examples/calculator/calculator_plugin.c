@@ -40,12 +40,15 @@ static void memory__recall(Calc__Memory_Service *self,
 /* The actors borrow them for their lives, which end with the node. */
 static Calc__Calculator_Service calculator =
     CALC__CALCULATOR__INIT(calculator__);
+static const ht_behavior around = {.handle = calculator_text};
 static struct memory memory = {CALC__MEMORY__INIT(memory__), 0};
 
 static ht_err calculator_start(ht_node *node, const char *args)
 {
+    const ht_spawn_opts opts = {.name = "calculator"};
     ht_ref ref = {0, 0};
-    ht_err err = ht_spawn_service(node, "calculator", &calculator.base, &ref);
+    ht_err err = ht_spawn_service_opts(node, &calculator.base, &around, NULL,
+                                       &opts, &ref);
 
     (void)args;
     if (!err)

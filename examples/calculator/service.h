@@ -7,6 +7,9 @@
 
 #include <hardtack.h>
 
+#include <stdio.h>
+#include <string.h>
+
 #include "calculator.pb-c.h"
 #include "eval.h"
 
@@ -73,6 +76,33 @@ static inline void calculator__eval(Calc__Calculator_Service *self,
         return;
     }
     answer(value, reply, call);
+}
+
+/* What is no method of the service: a plain text, such as a WebSocket client
+ * sends, is an expression, and its answer is a text. */
+static inline ht_err
+calculator_text(ht_actor *self, const ht_msg *msg, ht_call call)
+{
+    ht_bytes args = ht_msg_args(msg);
+    char text[1024];
+    struct eval e;
+    double value = 0;
+    const char *error = "too long";
+
+    if (ht_msg_variant(msg)[0] != '\0' || call.id == 0)
+        return HT_ENOVARIANT;
+    if (args.len < sizeof(text)) {
+        snprintf(text, sizeof(text), "%.*s", (int)args.len,
+                 args.len > 0 ? (const char *)args.data : "");
+        error = evaluate(text, &value, &e);
+    }
+    if (error != NULL) {
+        ht_reply_error(self, call, HT_EFAILED, error);
+        return HT_OK;
+    }
+    snprintf(text, sizeof(text), "%.15g", value);
+    ht_reply_ok(self, call, text, strlen(text));
+    return HT_OK;
 }
 
 #endif /* CALCULATOR_SERVICE_H */

@@ -144,6 +144,10 @@ typedef struct ht_spawn_opts {
     bool local_only;               /* other nodes may not send to it */
     uint32_t mailbox_messages_max; /* 0: 4096 */
     uint32_t mailbox_bytes_max;    /* 0: 1 MiB */
+    /* Run on this scheduler only, from 1 to ht_node_schedulers(); 0: any.
+     * Actors of one scheduler never run at the same time.  An actor can be
+     * spawned for another scheduler from ordinary threads only. */
+    uint32_t scheduler;
 } ht_spawn_opts;
 
 /**
@@ -157,6 +161,9 @@ HT_API HT_MUSTUSE ht_err ht_spawn(ht_node *node,
                                   void *arg,
                                   const ht_spawn_opts *opts,
                                   ht_ref *ret_ref);
+
+/** How many schedulers the node has. */
+HT_API uint32_t ht_node_schedulers(const ht_node *node);
 
 /** The address of self, to give away. */
 HT_API ht_ref ht_self(const ht_actor *self);

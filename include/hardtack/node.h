@@ -249,6 +249,14 @@ HT_API void ht_peer_each(ht_node *node,
                          void (*fn)(const ht_peer_info *info, void *arg),
                          void *arg);
 
+/** Write a line to the node's log; id is stable and begins with "HT-" only in
+ *  this library, format makes key=value pairs.  Any thread. */
+HT_API void ht_node_log(ht_node *node,
+                        ht_log_level level,
+                        const char *id,
+                        const char *format,
+                        ...) __attribute__((format(printf, 4, 5)));
+
 /** "<name@host.incarnation.pid>", cut to buf_len with its NUL (300 is enough
  *  for every ref); "?" for a node that is not known.  Returns buf. */
 HT_API const char *

@@ -52,6 +52,77 @@ static void run_threads(void *(*fn)(void *), void *args, size_t size)
     }
 }
 
+/* ---- actors that keep to a scheduler ---------------------------------------
+ */
+
+struct settler {
+    atomic_ulong handled;
+    atomic_ulong elsewhere; /* turns on another scheduler than its own */
+    unsigned sched;
+};
+
+static ht_err settler_handle(ht_actor *self, const ht_msg *msg, ht_call call)
+{
+    struct settler *s = ht_state(self);
+
+    (void)msg;
+    (void)call;
+    if (hti_thread.sched != s->sched) {
+        atomic_fetch_add(&s->elsewhere, 1);
+    }
+    sched_yield();
+    atomic_fetch_add(&s->handled, 1);
+    return HT_OK;
+}
+
+static ht_err settler_spawns_elsewhere(ht_actor *self, void *arg)
+{
+    static const ht_behavior behavior = {.handle = settler_handle};
+    ht_spawn_opts opts = {.scheduler = hti_thread.sched + 1};
+    ht_ref ref;
+
+    CHECK_OK(ht_spawn(ht_actor_node(self), &behavior, arg, &opts, &ref));
+    CHECK_OK(ht_stop(ht_actor_node(self), ref, NULL));
+    opts.scheduler = (hti_thread.sched + 1) % SCHEDS + 1;
+    CHECK_ERR(ht_spawn(ht_actor_node(self), &behavior, arg, &opts, &ref),
+              HT_EINVAL);
+    return HT_OK;
+}
+
+/* However busy that one is, and however idle the others. */
+static void test_settled_actors_keep_to_their_scheduler(void **state)
+{
+    enum { COUNT = 16, TIMES = 200 };
+    static const ht_behavior behavior = {.handle = settler_handle};
+    static const ht_behavior spawner = {.init = settler_spawns_elsewhere};
+    struct settler settlers[COUNT] = {0};
+    ht_ref refs[COUNT], ref;
+
+    (void)state;
+    assert_int_equal(ht_node_schedulers(node), SCHEDS);
+    for (unsigned i = 0; i < COUNT; i++) {
+        settlers[i].sched = i % 2; /* the third has nothing to do */
+        CHECK_OK(ht_spawn(node, &behavior, &settlers[i],
+                          &(ht_spawn_opts){.scheduler = settlers[i].sched + 1},
+                          &refs[i]));
+    }
+    for (unsigned n = 0; n < TIMES; n++) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            CHECK_OK(ht_cast(node, refs[i], "x", NULL, 0));
+        }
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        wait_for(&settlers[i].handled, TIMES);
+        assert_int_equal(atomic_load(&settlers[i].elsewhere), 0);
+        CHECK_OK(ht_stop(node, refs[i], NULL));
+    }
+    CHECK_ERR(ht_spawn(node, &behavior, &settlers[0],
+                       &(ht_spawn_opts){.scheduler = SCHEDS + 1}, &ref),
+              HT_EINVAL);
+    CHECK_OK(ht_spawn(node, &spawner, &settlers[0], NULL, &ref));
+    CHECK_OK(ht_stop(node, ref, NULL));
+}
+
 /* ---- casts: conservation and order -----------------------------------------
  */
 
@@ -854,6 +925,7 @@ CHECK_MAIN(T(test_fan_in_loses_nothing_and_keeps_order),
            T(test_ends_race_with_everything),
            T(test_answers_of_a_peer_race_with_timeouts),
            T(test_idle_schedulers_steal),
+           T(test_settled_actors_keep_to_their_scheduler),
            T(test_who_watches_a_descriptor_stays_on_its_loop),
            T(test_threads_spawn_and_kill),
            T(test_the_end_with_mailboxes_full))

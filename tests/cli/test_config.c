@@ -415,7 +415,84 @@ static void test_the_sample(void **state)
     config_fini(&config);
 }
 
-CHECK_MAIN(cmocka_unit_test(test_every_node_setting),
+/* ---- the gateway --------------------------------------------------------- */
+
+static struct config finished(const char *text)
+{
+    struct config c = parse_ok(text);
+    char error[CONFIG_ERROR_MAX] = "";
+
+    if (config_finish(&c, error) != HT_OK) {
+        fail_msg("%s", error);
+    }
+    return c;
+}
+
+static void test_a_gateway_and_who_may_reach_what(void **state)
+{
+    struct config c = finished("[node]\nname = a\n"
+                               "[gateway]\n"
+                               "port = 8080\n"
+                               "public = calculator ,send group:jobs,\n"
+                               "origins = https://x.example\n"
+                               "grace = 5s\n"
+                               "message_bytes = 8KiB\n"
+                               "[allow ops]\n"
+                               "claim = role=ops\n"
+                               "targets = hardtack.admin, group:*\n"
+                               "[allow users]\n"
+                               "claim = *\n"
+                               "targets = chat\n");
+
+    (void)state;
+    CHECK(c.gateway.port == 8080 && c.gateway.grace_ms == 5000);
+    CHECK(c.gateway.message_bytes_max == 8192);
+    CHECK(c.gateway.public_targets_count == 2);
+    assert_string_equal(c.gateway.public_targets[0], "calculator");
+    assert_string_equal(c.gateway.public_targets[1], "send group:jobs");
+    CHECK(c.gateway.origins_count == 1);
+    assert_string_equal(c.gateway.origins[0], "https://x.example");
+    CHECK(c.gateway.rules_count == 3);
+    assert_string_equal(c.gateway.rules[1].claim, "role=ops");
+    assert_string_equal(c.gateway.rules[1].target, "group:*");
+    assert_string_equal(c.gateway.rules[2].claim, "*");
+    assert_string_equal(c.gateway.rules[2].target, "chat");
+    config_fini(&c);
+    c = finished("[node]\nname = a\n");
+    CHECK(c.gateway.port == 0 && c.gateway.rules_count == 0);
+    config_fini(&c);
+}
+
+static void finish_fails(const char *text, const char *want)
+{
+    struct config c = parse_ok(text);
+    char error[CONFIG_ERROR_MAX] = "";
+
+    CHECK_ERR(config_finish(&c, error), HT_ECONFIG);
+    if (strstr(error, want) == NULL) {
+        fail_msg("\"%s\", expected \"%s\"", error, want);
+    }
+    config_fini(&c);
+}
+
+static void test_a_gateway_that_is_half_there(void **state)
+{
+    (void)state;
+    finish_fails("[node]\nname = a\n[gateway]\npublic = x\n",
+                 "the gateway needs a port");
+    finish_fails("[node]\nname = a\n[allow x]\nclaim = *\ntargets = y\n",
+                 "the gateway needs a port");
+    finish_fails("[node]\nname = a\n[gateway]\nport = 1\n[allow x]\n"
+                 "targets = y\n",
+                 "[allow x] needs a claim and targets");
+    parse_fails("[allow]\n",
+                "t.conf:1: [allow] needs a name of its own: [allow NAME]");
+    parse_fails("[gateway x]\n", "t.conf:1: [gateway] takes no name");
+}
+
+CHECK_MAIN(cmocka_unit_test(test_a_gateway_and_who_may_reach_what),
+           cmocka_unit_test(test_a_gateway_that_is_half_there),
+           cmocka_unit_test(test_every_node_setting),
            cmocka_unit_test(test_every_security_setting),
            cmocka_unit_test(test_every_limit),
            cmocka_unit_test(test_sections_with_names),

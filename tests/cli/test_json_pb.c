@@ -4,10 +4,10 @@
 
 #include <math.h>
 
-#include "cli/base64.h"
-#include "cli/json_pb.h"
 #include "every.pb-c.h"
 #include "node/admin_describe.h"
+#include "json/base64.h"
+#include "json/json_pb.h"
 
 static Hardtack__Admin__Description *described;
 
@@ -38,7 +38,7 @@ static Every__All *encode(const char *text)
     Every__All *all;
 
     CHECK(value != NULL);
-    if (json_pb_encode(described, "every.All", value, &data, &len, error) !=
+    if (hti_json_pb_encode(described, "every.All", value, &data, &len, error) !=
         HT_OK) {
         fail_msg("%s: %s", text, error);
     }
@@ -59,8 +59,10 @@ static json_t *round_trip(const char *text)
     json_t *back = NULL;
 
     CHECK(value != NULL);
-    CHECK_OK(json_pb_encode(described, "every.All", value, &data, &len, error));
-    CHECK_OK(json_pb_decode(described, "every.All", data, len, &back, error));
+    CHECK_OK(
+        hti_json_pb_encode(described, "every.All", value, &data, &len, error));
+    CHECK_OK(
+        hti_json_pb_decode(described, "every.All", data, len, &back, error));
     json_decref(value);
     free(data);
     return back;
@@ -74,8 +76,9 @@ static void refuse(const char *text, const char *want)
     size_t len = 0;
 
     CHECK(value != NULL);
-    CHECK_ERR(json_pb_encode(described, "every.All", value, &data, &len, error),
-              HT_EARGS);
+    CHECK_ERR(
+        hti_json_pb_encode(described, "every.All", value, &data, &len, error),
+        HT_EARGS);
     assert_string_equal(error, want);
     json_decref(value);
 }
@@ -219,9 +222,10 @@ static void refuse_bytes(const char *hex, const char *want)
     uint8_t *data = NULL;
     size_t len = 0;
 
-    CHECK(hex_decode(hex, &data, &len));
-    CHECK_ERR(json_pb_decode(described, "every.All", data, len, &value, error),
-              HT_EARGS);
+    CHECK(hti_hex_decode(hex, &data, &len));
+    CHECK_ERR(
+        hti_json_pb_decode(described, "every.All", data, len, &value, error),
+        HT_EARGS);
     assert_string_equal(error, want);
     free(data);
 }
@@ -247,8 +251,10 @@ static void test_lenient_decoding(void **state)
     size_t len = 0;
 
     (void)state;
-    CHECK(hex_decode("a03f 05 0807 0809 8a01 05 1201 03 1005", &data, &len));
-    CHECK_OK(json_pb_decode(described, "every.All", data, len, &value, error));
+    CHECK(
+        hti_hex_decode("a03f 05 0807 0809 8a01 05 1201 03 1005", &data, &len));
+    CHECK_OK(
+        hti_json_pb_decode(described, "every.All", data, len, &value, error));
     CHECK(json_integer_value(json_object_get(value, "i32")) == 9);
     CHECK(json_array_size(json_object_get(json_object_get(value, "inner"),
                                           "numbers")) == 2);
@@ -270,7 +276,7 @@ static void test_depth_is_limited(void **state)
         value = json_pack("{s:o}", "next", value);
     }
     CHECK_ERR(
-        json_pb_encode(described, "every.Level", value, &data, &len, error),
+        hti_json_pb_encode(described, "every.Level", value, &data, &len, error),
         HT_EARGS);
     CHECK(strstr(error, "too deep") != NULL);
     json_decref(value);
@@ -278,8 +284,8 @@ static void test_depth_is_limited(void **state)
         bytes[2 * i] = 0x0a;
         bytes[2 * i + 1] = (uint8_t)(78 - 2 * i);
     }
-    CHECK_ERR(json_pb_decode(described, "every.Level", bytes, sizeof(bytes),
-                             &back, error),
+    CHECK_ERR(hti_json_pb_decode(described, "every.Level", bytes, sizeof(bytes),
+                                 &back, error),
               HT_EARGS);
     CHECK(strstr(error, "too deep") != NULL);
 }

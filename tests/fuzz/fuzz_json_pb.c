@@ -7,8 +7,8 @@
  */
 #include <stdlib.h>
 
-#include "cli/json_pb.h"
 #include "node/admin_describe.h"
+#include "json/json_pb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,13 +47,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     name = types->messages[data[0] % types->n_messages]->name;
-    if (json_pb_decode(types, name, data + 1, size - 1, &once, error) !=
+    if (hti_json_pb_decode(types, name, data + 1, size - 1, &once, error) !=
         HT_OK) {
         require(error[0] != '\0');
         return 0;
     }
-    require(json_pb_encode(types, name, once, &bytes, &len, error) == HT_OK);
-    require(json_pb_decode(types, name, bytes, len, &again, error) == HT_OK);
+    require(hti_json_pb_encode(types, name, once, &bytes, &len, error) ==
+            HT_OK);
+    require(hti_json_pb_decode(types, name, bytes, len, &again, error) ==
+            HT_OK);
     require(json_equal(once, again));
     free(bytes);
     json_decref(once);

@@ -140,6 +140,7 @@ class Node:
         self.full = name + "@test"
         self.process = None
         self.port = 0
+        self.gateway = 0
         self.socket = scene.path(name + ".sock")
         self.log_path = scene.path(name + ".log")
         self.prefix = []  # before the command: `ip netns exec NAME`
@@ -172,12 +173,14 @@ class Node:
                 break
             line += piece
         os.close(read)
-        match = re.match(rb"ready name=(\S+) port=(\d+)\n", line)
+        match = re.match(rb"ready name=(\S+) port=(\d+)(?: gateway=(\d+))?\n",
+                         line)
         if not match:
             raise Failed("%s did not become ready\n%s"
                          % (self.name, self.log()))
         self.full = match.group(1).decode()
         self.port = int(match.group(2))
+        self.gateway = int(match.group(3) or 0)
 
     def log(self):
         try:

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* json_pb_internal.h - what the two directions share: where in the value we
  * are, for errors, and looking up types. */
-#ifndef CLI_JSON_PB_INTERNAL_H
-#define CLI_JSON_PB_INTERNAL_H
+#ifndef JSON_PB_INTERNAL_H
+#define JSON_PB_INTERNAL_H
 
-#include "cli/json_pb.h"
+#include "json/json_pb.h"
 
 #define DESCRIPTION Hardtack__Admin__Description
 #define MESSAGE     Hardtack__Admin__MessageType
@@ -19,19 +19,19 @@ struct json_pb {
 };
 
 /* Always HT_EARGS; writes "PATH: what" unless there is an error already. */
-ht_err json_pb_fail(struct json_pb *ctx, const char *format, ...)
+ht_err hti_json_pb_fail(struct json_pb *ctx, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Go into a field or an element (index >= 0); returns what json_pb_leave()
+/* Go into a field or an element (index >= 0); returns what hti_json_pb_leave()
  * needs. */
-size_t json_pb_enter(struct json_pb *ctx, const char *name, long index);
-void json_pb_leave(struct json_pb *ctx, size_t mark);
+size_t hti_json_pb_enter(struct json_pb *ctx, const char *name, long index);
+void hti_json_pb_leave(struct json_pb *ctx, size_t mark);
 
 /* NULL and an error if the description lacks it. */
-const MESSAGE *json_pb_message(struct json_pb *ctx, const char *name);
-const ENUM *json_pb_enum(struct json_pb *ctx, const char *name);
+const MESSAGE *hti_json_pb_message(struct json_pb *ctx, const char *name);
+const ENUM *hti_json_pb_enum(struct json_pb *ctx, const char *name);
 
 enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LEN = 2, WIRE_32 = 5 };
-enum wire json_pb_wire(Hardtack__Admin__Type type);
+enum wire hti_json_pb_wire(Hardtack__Admin__Type type);
 
-#endif /* CLI_JSON_PB_INTERNAL_H */
+#endif /* JSON_PB_INTERNAL_H */

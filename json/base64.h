@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base64.h - bytes in JSON, and hexadecimal on the command line.  Pure; what
  * is returned is malloc'd. */
-#ifndef CLI_BASE64_H
-#define CLI_BASE64_H
+#ifndef JSON_BASE64_H
+#define JSON_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* NUL-terminated; NULL: no memory. */
-char *base64_encode(const uint8_t *data, size_t len);
+char *hti_base64_encode(const uint8_t *data, size_t len);
 /* Padded or not; false if text is none. */
-bool base64_decode(const char *text, uint8_t **ret_data, size_t *ret_len);
+bool hti_base64_decode(const char *text, uint8_t **ret_data, size_t *ret_len);
 
-char *hex_encode(const uint8_t *data, size_t len);
+char *hti_hex_encode(const uint8_t *data, size_t len);
 /* Pairs of digits; spaces between pairs are skipped. */
-bool hex_decode(const char *text, uint8_t **ret_data, size_t *ret_len);
+bool hti_hex_decode(const char *text, uint8_t **ret_data, size_t *ret_len);
 
-#endif /* CLI_BASE64_H */
+#endif /* JSON_BASE64_H */

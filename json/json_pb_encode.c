@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/json_pb_internal.h"
+#include "json/json_pb_internal.h"
 
 #include <errno.h>
 #include <float.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
+#include "json/base64.h"
 
 /* Bytes being written; failed once memory was out. */
 struct out {
@@ -99,14 +99,15 @@ static ht_err read_signed(struct json_pb *ctx,
         errno = 0;
         v = strtoll(text, &end, 10);
         if (errno != 0 || end == text || *end != '\0' || text[0] == ' ') {
-            return json_pb_fail(ctx, "expected an integer, not \"%s\"", text);
+            return hti_json_pb_fail(ctx, "expected an integer, not \"%s\"",
+                                    text);
         }
     } else {
-        return json_pb_fail(ctx, "expected an integer");
+        return hti_json_pb_fail(ctx, "expected an integer");
     }
     if (v < min || v > max) {
-        return json_pb_fail(ctx, "%lld is out of range, %lld to %lld",
-                            (long long)v, (long long)min, (long long)max);
+        return hti_json_pb_fail(ctx, "%lld is out of range, %lld to %lld",
+                                (long long)v, (long long)min, (long long)max);
     }
     *ret = v;
     return HT_OK;
@@ -129,7 +130,7 @@ static ht_err read_unsigned(struct json_pb *ctx,
         v = strtoull(text, &end, 10);
         if (errno != 0 || end == text || *end != '\0' || text[0] < '0' ||
             text[0] > '9') {
-            return json_pb_fail(
+            return hti_json_pb_fail(
                 ctx, "expected an integer of 0 or more, not \"%s\"", text);
         }
     } else {
@@ -138,14 +139,14 @@ static ht_err read_unsigned(struct json_pb *ctx,
             return err;
         }
         if (small < 0) {
-            return json_pb_fail(ctx, "%lld is out of range, 0 or more",
-                                (long long)small);
+            return hti_json_pb_fail(ctx, "%lld is out of range, 0 or more",
+                                    (long long)small);
         }
         v = (uint64_t)small;
     }
     if (v > max) {
-        return json_pb_fail(ctx, "%llu is out of range, 0 to %llu",
-                            (unsigned long long)v, (unsigned long long)max);
+        return hti_json_pb_fail(ctx, "%llu is out of range, 0 to %llu",
+                                (unsigned long long)v, (unsigned long long)max);
     }
     *ret = v;
     return HT_OK;
@@ -164,7 +165,7 @@ static ht_err read_double(struct json_pb *ctx, const json_t *value, double *ret)
     } else if (text != NULL && strcmp(text, "-Infinity") == 0) {
         *ret = -(double)INFINITY;
     } else {
-        return json_pb_fail(ctx, "expected a number");
+        return hti_json_pb_fail(ctx, "expected a number");
     }
     return HT_OK;
 }
@@ -174,15 +175,15 @@ static ht_err read_enum(struct json_pb *ctx,
                         const json_t *value,
                         int64_t *ret)
 {
-    const ENUM *type = json_pb_enum(ctx, field->type_name);
+    const ENUM *type = hti_json_pb_enum(ctx, field->type_name);
 
     if (type == NULL) {
         return HT_EARGS;
     }
     if (!json_is_string(value)) {
         if (!json_is_integer(value)) {
-            return json_pb_fail(ctx, "expected a name or number of %s",
-                                field->type_name);
+            return hti_json_pb_fail(ctx, "expected a name or number of %s",
+                                    field->type_name);
         }
         return read_signed(ctx, value, INT32_MIN, INT32_MAX, ret);
     }
@@ -192,8 +193,8 @@ static ht_err read_enum(struct json_pb *ctx,
             return HT_OK;
         }
     }
-    return json_pb_fail(ctx, "%s has no value \"%s\"", field->type_name,
-                        json_string_value(value));
+    return hti_json_pb_fail(ctx, "%s has no value \"%s\"", field->type_name,
+                            json_string_value(value));
 }
 
 static ht_err
@@ -219,7 +220,7 @@ put_float(struct json_pb *ctx, const json_t *value, struct out *out)
     ht_err err = read_double(ctx, value, &v);
 
     if (err == HT_OK && isfinite(v) && fabs(v) > (double)FLT_MAX) {
-        return json_pb_fail(ctx, "%g is out of range for a float", v);
+        return hti_json_pb_fail(ctx, "%g is out of range for a float", v);
     }
     if (err == HT_OK) {
         narrow = (float)v;
@@ -233,7 +234,7 @@ static ht_err
 put_string(struct json_pb *ctx, const json_t *value, struct out *out)
 {
     if (!json_is_string(value)) {
-        return json_pb_fail(ctx, "expected a string");
+        return hti_json_pb_fail(ctx, "expected a string");
     }
     put_varint(out, json_string_length(value));
     put(out, json_string_value(value), json_string_length(value));
@@ -247,8 +248,8 @@ put_bytes(struct json_pb *ctx, const json_t *value, struct out *out)
     size_t len = 0;
 
     if (!json_is_string(value) ||
-        !base64_decode(json_string_value(value), &data, &len)) {
-        return json_pb_fail(ctx, "expected bytes, as a string of base64");
+        !hti_base64_decode(json_string_value(value), &data, &len)) {
+        return hti_json_pb_fail(ctx, "expected bytes, as a string of base64");
     }
     put_varint(out, len);
     put(out, data, len);
@@ -261,7 +262,7 @@ static ht_err put_nested(struct json_pb *ctx,
                          const json_t *value,
                          struct out *out)
 {
-    const MESSAGE *message = json_pb_message(ctx, field->type_name);
+    const MESSAGE *message = hti_json_pb_message(ctx, field->type_name);
     struct out inner = {0};
     ht_err err = HT_EARGS;
 
@@ -313,7 +314,7 @@ static ht_err put_value(struct json_pb *ctx,
         break;
     case HARDTACK__ADMIN__TYPE__BOOL:
         if (!json_is_boolean(value)) {
-            return json_pb_fail(ctx, "expected true or false");
+            return hti_json_pb_fail(ctx, "expected true or false");
         }
         s = json_is_true(value);
         break;
@@ -329,18 +330,18 @@ static ht_err put_value(struct json_pb *ctx,
         return put_nested(ctx, field, value, out);
     case HARDTACK__ADMIN__TYPE__UNKNOWN:
     case _HARDTACK__ADMIN__TYPE_IS_INT_SIZE:
-        return json_pb_fail(ctx, "a type this program does not know");
+        return hti_json_pb_fail(ctx, "a type this program does not know");
     }
     if (err != HT_OK) {
         return err;
     }
-    if (json_pb_wire(field->type) == WIRE_VARINT) {
+    if (hti_json_pb_wire(field->type) == WIRE_VARINT) {
         bool zz = field->type == HARDTACK__ADMIN__TYPE__SINT32 ||
                   field->type == HARDTACK__ADMIN__TYPE__SINT64;
         put_varint(out, zz ? zigzag(s) : (uint64_t)s);
     } else {
         put_fixed(out, (uint64_t)s,
-                  json_pb_wire(field->type) == WIRE_64 ? 8 : 4);
+                  hti_json_pb_wire(field->type) == WIRE_64 ? 8 : 4);
     }
     return HT_OK;
 }
@@ -352,22 +353,22 @@ static ht_err put_repeated(struct json_pb *ctx,
                            const json_t *array,
                            struct out *out)
 {
-    bool packed = field->packed && json_pb_wire(field->type) != WIRE_LEN;
+    bool packed = field->packed && hti_json_pb_wire(field->type) != WIRE_LEN;
     struct out inner = {0};
     ht_err err = HT_OK;
 
     if (!json_is_array(array)) {
-        return json_pb_fail(ctx, "expected an array");
+        return hti_json_pb_fail(ctx, "expected an array");
     }
     for (size_t i = 0; err == HT_OK && i < json_array_size(array); i++) {
-        size_t mark = json_pb_enter(ctx, "", (long)i);
+        size_t mark = hti_json_pb_enter(ctx, "", (long)i);
 
         if (!packed) {
-            put_tag(out, field->number, json_pb_wire(field->type));
+            put_tag(out, field->number, hti_json_pb_wire(field->type));
         }
         err = put_value(ctx, field, json_array_get(array, i),
                         packed ? &inner : out);
-        json_pb_leave(ctx, mark);
+        hti_json_pb_leave(ctx, mark);
     }
     if (err == HT_OK && packed && inner.len > 0) {
         put_tag(out, field->number, WIRE_LEN);
@@ -384,16 +385,16 @@ static ht_err put_field(struct json_pb *ctx,
                         const json_t *value,
                         struct out *out)
 {
-    size_t mark = json_pb_enter(ctx, field->name, -1);
+    size_t mark = hti_json_pb_enter(ctx, field->name, -1);
     ht_err err;
 
     if (field->repeated) {
         err = put_repeated(ctx, field, value, out);
     } else {
-        put_tag(out, field->number, json_pb_wire(field->type));
+        put_tag(out, field->number, hti_json_pb_wire(field->type));
         err = put_value(ctx, field, value, out);
     }
-    json_pb_leave(ctx, mark);
+    hti_json_pb_leave(ctx, mark);
     return err;
 }
 
@@ -412,8 +413,8 @@ check_keys(struct json_pb *ctx, const MESSAGE *message, const json_t *object)
             known = strcmp(message->fields[i]->name, key) == 0;
         }
         if (!known) {
-            return json_pb_fail(ctx, "%s has no field \"%s\"", message->name,
-                                key);
+            return hti_json_pb_fail(ctx, "%s has no field \"%s\"",
+                                    message->name, key);
         }
     }
     return HT_OK;
@@ -434,8 +435,9 @@ check_oneof(struct json_pb *ctx, const MESSAGE *message, const json_t *object)
             const json_t *other = json_object_get(object, b->name);
 
             if (b->oneof == a->oneof && other != NULL && !json_is_null(other)) {
-                return json_pb_fail(ctx, "\"%s\" and \"%s\" exclude each other",
-                                    a->name, b->name);
+                return hti_json_pb_fail(ctx,
+                                        "\"%s\" and \"%s\" exclude each other",
+                                        a->name, b->name);
             }
         }
     }
@@ -450,10 +452,10 @@ static ht_err put_message(struct json_pb *ctx,
     ht_err err;
 
     if (!json_is_object(value)) {
-        return json_pb_fail(ctx, "expected an object (%s)", message->name);
+        return hti_json_pb_fail(ctx, "expected an object (%s)", message->name);
     }
     if (ctx->depth == JSON_PB_DEPTH_MAX) {
-        return json_pb_fail(ctx, "too deep");
+        return hti_json_pb_fail(ctx, "too deep");
     }
     ctx->depth++;
     err = check_keys(ctx, message, value);
@@ -467,19 +469,19 @@ static ht_err put_message(struct json_pb *ctx,
         if (item != NULL && !json_is_null(item)) {
             err = put_field(ctx, field, item, out);
         } else if (field->required) {
-            err = json_pb_fail(ctx, "\"%s\" is required", field->name);
+            err = hti_json_pb_fail(ctx, "\"%s\" is required", field->name);
         }
     }
     ctx->depth--;
     return err;
 }
 
-ht_err json_pb_encode(const Hardtack__Admin__Description *description,
-                      const char *type_name,
-                      const json_t *value,
-                      uint8_t **ret_data,
-                      size_t *ret_len,
-                      char error[JSON_PB_ERROR_MAX])
+ht_err hti_json_pb_encode(const Hardtack__Admin__Description *description,
+                          const char *type_name,
+                          const json_t *value,
+                          uint8_t **ret_data,
+                          size_t *ret_len,
+                          char error[JSON_PB_ERROR_MAX])
 {
     struct json_pb ctx = {.description = description, .error = error};
     struct out out = {0};
@@ -487,7 +489,7 @@ ht_err json_pb_encode(const Hardtack__Admin__Description *description,
     ht_err err = HT_EARGS;
 
     error[0] = '\0';
-    message = json_pb_message(&ctx, type_name);
+    message = hti_json_pb_message(&ctx, type_name);
     if (message != NULL) {
         err = put_message(&ctx, message, value, &out);
     }

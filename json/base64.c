@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/base64.h"
+#include "json/base64.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
 
-char *base64_encode(const uint8_t *data, size_t len)
+char *hti_base64_encode(const uint8_t *data, size_t len)
 {
     size_t size =
         sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
@@ -19,7 +19,7 @@ char *base64_encode(const uint8_t *data, size_t len)
     return text;
 }
 
-bool base64_decode(const char *text, uint8_t **ret_data, size_t *ret_len)
+bool hti_base64_decode(const char *text, uint8_t **ret_data, size_t *ret_len)
 {
     size_t len = strlen(text);
     int variant = strchr(text, '=') != NULL || len % 4 == 0
@@ -39,7 +39,7 @@ bool base64_decode(const char *text, uint8_t **ret_data, size_t *ret_len)
     return true;
 }
 
-char *hex_encode(const uint8_t *data, size_t len)
+char *hti_hex_encode(const uint8_t *data, size_t len)
 {
     char *text = malloc(len * 2 + 1);
 
@@ -49,7 +49,7 @@ char *hex_encode(const uint8_t *data, size_t len)
     return text;
 }
 
-bool hex_decode(const char *text, uint8_t **ret_data, size_t *ret_len)
+bool hti_hex_decode(const char *text, uint8_t **ret_data, size_t *ret_len)
 {
     size_t len = strlen(text);
     uint8_t *data = malloc(len / 2 + 1);

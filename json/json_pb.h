@@ -20,8 +20,8 @@
  *
  * Pure.
  */
-#ifndef CLI_JSON_PB_H
-#define CLI_JSON_PB_H
+#ifndef JSON_PB_H
+#define JSON_PB_H
 
 #include <hardtack.h>
 #include <jansson.h>
@@ -35,21 +35,21 @@
 /* Encode value as a message of the type named.  *ret_data is malloc'd.
  * HT_EARGS with words in error, or HT_ENOMEM. */
 HT_MUSTUSE ht_err
-json_pb_encode(const Hardtack__Admin__Description *description,
-               const char *type_name,
-               const json_t *value,
-               uint8_t **ret_data,
-               size_t *ret_len,
-               char error[JSON_PB_ERROR_MAX]);
+hti_json_pb_encode(const Hardtack__Admin__Description *description,
+                   const char *type_name,
+                   const json_t *value,
+                   uint8_t **ret_data,
+                   size_t *ret_len,
+                   char error[JSON_PB_ERROR_MAX]);
 
 /* Decode a message; every field that the type has appears in the object, those
  * of a oneof and messages only if present.  Unknown fields are skipped. */
 HT_MUSTUSE ht_err
-json_pb_decode(const Hardtack__Admin__Description *description,
-               const char *type_name,
-               const uint8_t *data,
-               size_t len,
-               json_t **ret_value,
-               char error[JSON_PB_ERROR_MAX]);
+hti_json_pb_decode(const Hardtack__Admin__Description *description,
+                   const char *type_name,
+                   const uint8_t *data,
+                   size_t len,
+                   json_t **ret_value,
+                   char error[JSON_PB_ERROR_MAX]);
 
-#endif /* CLI_JSON_PB_H */
+#endif /* JSON_PB_H */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/json_pb_internal.h"
+#include "json/json_pb_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-ht_err json_pb_fail(struct json_pb *ctx, const char *format, ...)
+ht_err hti_json_pb_fail(struct json_pb *ctx, const char *format, ...)
 {
     va_list args;
     int len = 0;
@@ -26,7 +26,7 @@ ht_err json_pb_fail(struct json_pb *ctx, const char *format, ...)
     return HT_EARGS;
 }
 
-size_t json_pb_enter(struct json_pb *ctx, const char *name, long index)
+size_t hti_json_pb_enter(struct json_pb *ctx, const char *name, long index)
 {
     size_t mark = strlen(ctx->path);
     size_t left = sizeof(ctx->path) - mark;
@@ -40,34 +40,35 @@ size_t json_pb_enter(struct json_pb *ctx, const char *name, long index)
     return mark;
 }
 
-void json_pb_leave(struct json_pb *ctx, size_t mark)
+void hti_json_pb_leave(struct json_pb *ctx, size_t mark)
 {
     ctx->path[mark] = '\0';
 }
 
-const MESSAGE *json_pb_message(struct json_pb *ctx, const char *name)
+const MESSAGE *hti_json_pb_message(struct json_pb *ctx, const char *name)
 {
     for (size_t i = 0; i < ctx->description->n_messages; i++) {
         if (strcmp(ctx->description->messages[i]->name, name) == 0) {
             return ctx->description->messages[i];
         }
     }
-    (void)json_pb_fail(ctx, "the service does not describe message %s", name);
+    (void)hti_json_pb_fail(ctx, "the service does not describe message %s",
+                           name);
     return NULL;
 }
 
-const ENUM *json_pb_enum(struct json_pb *ctx, const char *name)
+const ENUM *hti_json_pb_enum(struct json_pb *ctx, const char *name)
 {
     for (size_t i = 0; i < ctx->description->n_enums; i++) {
         if (strcmp(ctx->description->enums[i]->name, name) == 0) {
             return ctx->description->enums[i];
         }
     }
-    (void)json_pb_fail(ctx, "the service does not describe enum %s", name);
+    (void)hti_json_pb_fail(ctx, "the service does not describe enum %s", name);
     return NULL;
 }
 
-enum wire json_pb_wire(Hardtack__Admin__Type type)
+enum wire hti_json_pb_wire(Hardtack__Admin__Type type)
 {
     if (type == HARDTACK__ADMIN__TYPE__DOUBLE ||
         type == HARDTACK__ADMIN__TYPE__FIXED64 ||

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/json_pb_internal.h"
+#include "json/json_pb_internal.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
+#include "json/base64.h"
 
 struct in {
     const uint8_t *data;
@@ -129,7 +129,7 @@ static int64_t unzigzag(uint64_t v)
 static json_t *
 enum_json(struct json_pb *ctx, const FIELD *field, int32_t number)
 {
-    const ENUM *type = json_pb_enum(ctx, field->type_name);
+    const ENUM *type = hti_json_pb_enum(ctx, field->type_name);
 
     for (size_t i = 0; type != NULL && i < type->n_values; i++) {
         if (type->values[i]->number == number) {
@@ -158,7 +158,7 @@ static json_t *double_json(uint64_t bits)
 
 static json_t *bytes_json(struct in slice)
 {
-    char *text = base64_encode(slice.data, slice.len);
+    char *text = hti_base64_encode(slice.data, slice.len);
     json_t *value = text != NULL ? json_string(text) : NULL;
 
     free(text);
@@ -203,13 +203,13 @@ static json_t *value_json(struct json_pb *ctx,
         value = json_stringn(slice.len > 0 ? (const char *)slice.data : "",
                              slice.len);
         if (value == NULL) {
-            (void)json_pb_fail(ctx, "a string that is not UTF-8");
+            (void)hti_json_pb_fail(ctx, "a string that is not UTF-8");
         }
         return value;
     case HARDTACK__ADMIN__TYPE__BYTES:
         return bytes_json(slice);
     case HARDTACK__ADMIN__TYPE__MESSAGE:
-        inner = json_pb_message(ctx, field->type_name);
+        inner = hti_json_pb_message(ctx, field->type_name);
         if (inner == NULL || get_message(ctx, inner, slice, &value) != HT_OK) {
             return NULL;
         }
@@ -218,7 +218,7 @@ static json_t *value_json(struct json_pb *ctx,
     case _HARDTACK__ADMIN__TYPE_IS_INT_SIZE:
         break;
     }
-    (void)json_pb_fail(ctx, "a type this program does not know");
+    (void)hti_json_pb_fail(ctx, "a type this program does not know");
     return NULL;
 }
 
@@ -261,7 +261,7 @@ static ht_err get_packed(struct json_pb *ctx,
                          struct in slice,
                          json_t *object)
 {
-    enum wire wire = json_pb_wire(field->type);
+    enum wire wire = hti_json_pb_wire(field->type);
     ht_err err = HT_OK;
 
     while (err == HT_OK && slice.len > 0) {
@@ -269,7 +269,7 @@ static ht_err get_packed(struct json_pb *ctx,
         uint64_t bits = 0;
 
         if (!get_raw(&slice, (unsigned)wire, &bits, &none)) {
-            return json_pb_fail(ctx, "malformed");
+            return hti_json_pb_fail(ctx, "malformed");
         }
         err = store(ctx, message, field, object,
                     value_json(ctx, field, bits, none));
@@ -300,22 +300,22 @@ static ht_err get_field(struct json_pb *ctx,
     ht_err err;
 
     if (!get_varint(in, &tag) || !get_raw(in, tag & 7u, &bits, &slice)) {
-        return json_pb_fail(ctx, "malformed");
+        return hti_json_pb_fail(ctx, "malformed");
     }
     field = field_numbered(message, tag >> 3);
     if (field == NULL) {
         return HT_OK; /* of a newer schema */
     }
-    mark = json_pb_enter(ctx, field->name, -1);
-    if ((tag & 7u) == (uint64_t)json_pb_wire(field->type)) {
+    mark = hti_json_pb_enter(ctx, field->name, -1);
+    if ((tag & 7u) == (uint64_t)hti_json_pb_wire(field->type)) {
         err = store(ctx, message, field, object,
                     value_json(ctx, field, bits, slice));
     } else if (field->repeated && (tag & 7u) == WIRE_LEN) {
         err = get_packed(ctx, message, field, slice, object);
     } else {
-        err = json_pb_fail(ctx, "has another type on the wire");
+        err = hti_json_pb_fail(ctx, "has another type on the wire");
     }
-    json_pb_leave(ctx, mark);
+    hti_json_pb_leave(ctx, mark);
     return err;
 }
 
@@ -352,7 +352,7 @@ static ht_err get_message(struct json_pb *ctx,
 
     if (ctx->depth == JSON_PB_DEPTH_MAX) {
         json_decref(object);
-        return json_pb_fail(ctx, "too deep");
+        return hti_json_pb_fail(ctx, "too deep");
     }
     ctx->depth++;
     for (size_t i = 0; err == HT_OK && i < message->n_fields; i++) {
@@ -370,18 +370,18 @@ static ht_err get_message(struct json_pb *ctx,
     return HT_OK;
 }
 
-ht_err json_pb_decode(const Hardtack__Admin__Description *description,
-                      const char *type_name,
-                      const uint8_t *data,
-                      size_t len,
-                      json_t **ret_value,
-                      char error[JSON_PB_ERROR_MAX])
+ht_err hti_json_pb_decode(const Hardtack__Admin__Description *description,
+                          const char *type_name,
+                          const uint8_t *data,
+                          size_t len,
+                          json_t **ret_value,
+                          char error[JSON_PB_ERROR_MAX])
 {
     struct json_pb ctx = {.description = description, .error = error};
     const MESSAGE *message;
 
     error[0] = '\0';
-    message = json_pb_message(&ctx, type_name);
+    message = hti_json_pb_message(&ctx, type_name);
     if (message == NULL) {
         return HT_EARGS;
     }

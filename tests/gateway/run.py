@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios of clients and nodes; tests/system/run.py runs them."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "..", "system"))
+import run  # noqa: E402
+import clients  # noqa: E402
+
+run.scenarios = clients
+
+if __name__ == "__main__":
+    sys.exit(run.main())
