@@ -168,7 +168,9 @@ $(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*))
 	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -o $@ $^
 
 $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)) $(LIB_A)
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter-out $(GW_A) $(LIB_A),$^) $(filter $(GW_A),$^) $(LIB_A) $(if $(filter $(GW_A),$^),$(GW_LIBS)) $(LIBS)
+
+$(BUILD)/bench/gateway: $(GW_A)
 
 # A test links what else its folder holds.
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(call folder_sources,$$(dir $$*)) $$(call folder_protos,$$(dir $$*)) $$(call folder_protos,examples/calculator/) $(LIB_A)

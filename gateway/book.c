@@ -153,6 +153,7 @@ void gw_book_note(struct gw_book *book,
     place->until_ms =
         now_ms + (ht_ref_is_none(ref) ? GW_BOOK_MISSED_MS : GW_BOOK_FOUND_MS);
     memcpy(place->name, name, len);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the old one left the table */
     HASH_ADD(hh, book->places, name[0], len, place);
     if (!hti_in_table(&place->hh)) {
         free(place);
@@ -202,6 +203,7 @@ void gw_book_note_service(struct gw_book *book,
         return;
     }
     known->ref = ref;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as above */
     HASH_ADD(hh, book->services, ref, sizeof(known->ref), known);
     if (!hti_in_table(&known->hh)) {
         free(known);

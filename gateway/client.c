@@ -97,6 +97,7 @@ static void say_goodbye(struct gw_conn *conn, const ht_exit *why)
 
 static void client_free(struct gw_client *client)
 {
+    LIST_REMOVE(client, entry);
     gw_session_free(client);
     gw_queue_fini(&client->queue);
     gw_client_measure(client);
@@ -143,6 +144,7 @@ gw_client_new(struct gw_loop *loop, struct gw_conn *conn, const char *address)
     gw_queue_init(&client->queue);
     snprintf(client->address, sizeof(client->address), "%s", address);
     gw_hold(loop->gateway);
+    LIST_INSERT_HEAD(&loop->clients, client, entry);
     err = ht_spawn(loop->node, &behavior, client, &opts, NULL);
     if (err != HT_OK) {
         gw_conn_free(conn);

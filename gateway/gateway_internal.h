@@ -69,6 +69,7 @@ struct gw_frame *gw_frame_unref(struct gw_frame *frame); /* returns NULL */
 /* ---- a client ------------------------------------------------------------ */
 
 struct gw_client {
+    LIST_ENTRY(gw_client) entry; /* of loop->clients */
     struct ht_gateway *gateway;
     struct gw_loop *loop;
     ht_actor *self; /* to be used in turns of this actor only */

@@ -366,8 +366,7 @@ static ht_err on_event(ht_actor *self, const ht_event *event)
 static void terminate(ht_actor *self, const ht_exit *why)
 {
     struct gw_loop *loop = ht_state(self);
-    struct gw_conn *conn;
-    struct gw_session *s;
+    struct gw_client *client;
 
     if (!atomic_load(&loop->gateway->stopping)) {
         ht_node_log(loop->node, HT_LOG_WARN, "HT-GATEWAY-LOOP-ENDED",
@@ -375,11 +374,8 @@ static void terminate(ht_actor *self, const ht_exit *why)
                     ht_exit_name(why->kind));
     }
     stop_accepting(loop);
-    TAILQ_FOREACH (conn, &loop->conns, entry) {
-        (void)ht_stop(loop->node, conn->client->ref, "the gateway stops");
-    }
-    LIST_FOREACH (s, &loop->detached, entry) {
-        (void)ht_stop(loop->node, s->client->ref, "the gateway stops");
+    LIST_FOREACH (client, &loop->clients, entry) {
+        (void)ht_stop(loop->node, client->ref, "the gateway stops");
     }
     loop->ended = true;
     gw_release(loop->gateway);
@@ -540,6 +536,7 @@ ht_err gw_loop_open(struct gw_loop *loop,
     loop->listen_fd = -1;
     loop->ended = true;
     loop->tick_ms = tick_of(gateway->view.config);
+    LIST_INIT(&loop->clients);
     TAILQ_INIT(&loop->conns);
     TAILQ_INIT(&loop->dirty);
     LIST_INIT(&loop->detached);

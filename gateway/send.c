@@ -201,6 +201,14 @@ static void answered(struct gw_op *op, const ht_reply *reply)
     json_decref(out.json);
 }
 
+/* Nobody got it, where the book said that there was somebody: the actor may
+ * have come to life elsewhere, or have its like there. */
+static bool may_be_elsewhere(const struct gw_op *op, ht_err err)
+{
+    return (err == HT_ENOPROC || err == HT_ENOCONN) && op->from_book &&
+           !op->retried;
+}
+
 static void on_reply(ht_actor *self, const ht_reply *reply, void *arg)
 {
     struct gw_op *op = arg;
@@ -208,8 +216,7 @@ static void on_reply(ht_actor *self, const ht_reply *reply, void *arg)
 
     (void)self;
     TAILQ_REMOVE(&messages->flying, op, entry);
-    if (reply->err == HT_ENOPROC && op->from_book && !op->retried) {
-        /* It was delivered to nobody, and may have come to life elsewhere. */
+    if (may_be_elsewhere(op, reply->err)) {
         op->retried = true;
         gw_op_lost(op);
         TAILQ_INSERT_HEAD(&messages->waiting, op, entry);
@@ -297,7 +304,7 @@ bool gw_op_send(struct gw_op *op)
         err = deliver(op, bytes, &failure);
     }
     ht_args_fini(&args);
-    if (err == HT_ENOPROC && op->from_book && !op->retried) {
+    if (may_be_elsewhere(op, err)) {
         op->retried = true;
         gw_op_lost(op);
         return false;

@@ -189,6 +189,29 @@ def restarted(scene):
     ws.close()
 
 
+def elsewhere(scene):
+    """When the node of an actor dies, one of the same name elsewhere is found
+    at once."""
+    a, b = pair(scene)
+    c = scene.node("c", "--connect", b.address(),
+                   "--load", scene.plugin("calculator"))
+    b.sees(a, c)
+    ws = WebSocket(b.gateway)
+    for add in ({"method": "Add", "payload": {"a": 1, "b": 1}},
+                {"payload": "1 + 1"}):
+        like(ws.ask(to="calculator", **add), type="reply")
+    a.kill()
+    b.sees(c)
+    like(ws.ask(to="calculator", payload="1 + 1"), payload="2")
+    a.start("--load", scene.plugin("calculator"), port=a.port)
+    b.sees(a, c)
+    c.kill()
+    b.sees(a)
+    like(ws.ask(to="calculator", method="Add", payload={"a": 1, "b": 1}),
+         payload={"value": 2.0})
+    ws.close()
+
+
 def mistakes(scene):
     _, b = pair(scene)
     ws = WebSocket(b.gateway)
@@ -574,6 +597,7 @@ TABLE = [
     ("order", order),
     ("routes", routes),
     ("restarted", restarted),
+    ("elsewhere", elsewhere),
     ("mistakes", mistakes),
     ("policy", policy),
     ("token", token),

@@ -46,9 +46,9 @@ static void test_fragments_and_pings_between(void **state)
     web_frame(&w, OP_TEXT, CALL, 10);
     web_frame(&w, FIN | OP_PING, "are you there", 13);
     web_frame(&w, OP_CONTINUE, NULL, 0);
-    web_frame(&w, OP_CONTINUE, CALL + 10, 5);
+    web_frame(&w, OP_CONTINUE, &(CALL)[10], 5);
     web_frame(&w, FIN | OP_PONG, "unasked", 7);
-    web_frame(&w, FIN | OP_CONTINUE, CALL + 15, strlen(CALL) - 15);
+    web_frame(&w, FIN | OP_CONTINUE, &(CALL)[15], strlen(CALL) - 15);
     web_next(&w, &f);
     assert_int_equal(f.op, OP_PONG);
     assert_string_equal(f.data, "are you there");
