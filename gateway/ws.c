@@ -245,8 +245,7 @@ static void deliver(struct gw_conn *c,
     uint8_t *inflated = NULL;
 
     if (compressed) {
-        ht_err err =
-            gw_inflate(c->loop, data, len, max, &inflated, &len);
+        ht_err err = gw_inflate(c->loop, data, len, max, &inflated, &len);
 
         if (err != HT_OK) {
             fail(c, err == HT_ETOOBIG ? CLOSE_TOOBIG : CLOSE_NOT_UTF8,
