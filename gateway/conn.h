@@ -53,7 +53,7 @@ struct gw_conn {
     struct gw_http *http;     /* NULL: between requests, and after */
     struct gw_ws *ws;         /* NULL: HTTP */
 
-    STAILQ_HEAD(, gw_out) control;
+    STAILQ_HEAD(gw_outs, gw_out) control;
     size_t control_bytes;
     struct gw_frame *partial; /* begun */
     size_t partial_at;

@@ -16,7 +16,7 @@ struct seen {
 
 struct gw_dedupe {
     struct seen *table;
-    TAILQ_HEAD(, seen) answered;
+    TAILQ_HEAD(seen_list, seen) answered;
     size_t count; /* of answered */
     size_t bytes;
 };

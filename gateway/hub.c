@@ -25,7 +25,7 @@ struct gw_hub {
     UT_hash_handle hh;
     struct gw_loop *loop;
     ht_ref ref;
-    LIST_HEAD(, gw_sub) subs;
+    struct gw_subs subs;
     bool listed; /* in the table */
     char group[];
 };

@@ -47,7 +47,7 @@ struct gw_loop {
     bool accepting;
     uint64_t accept_after_ms; /* there were no descriptors; 0: were */
 
-    LIST_HEAD(, gw_client) clients; /* all of them */
+    LIST_HEAD(gw_clients, gw_client) clients; /* all of them */
     struct gw_conns conns;
     struct gw_conns dirty;       /* have something to write */
     struct gw_sessions detached; /* wait for their client */

@@ -63,9 +63,9 @@ struct gw_messages {
     struct gw_ops waiting;
     struct gw_ops flying;
     unsigned ops_count; /* of both */
-    LIST_HEAD(, gw_ask) asks;
+    LIST_HEAD(gw_asks, gw_ask) asks;
     struct gw_dedupe *dedupe; /* NULL: no msg_id yet */
-    LIST_HEAD(, gw_sub) subs;
+    LIST_HEAD(gw_subs, gw_sub) subs;
     unsigned subs_count;
     bool pumping;
 };

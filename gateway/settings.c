@@ -76,7 +76,7 @@ static bool copy_strings(const char *const **at, size_t count)
     const char **to = calloc(count + 1, sizeof(*to));
     bool ok = to != NULL;
 
-    for (size_t i = 0; ok && i < count; i++) {
+    for (size_t i = 0; ok && from != NULL && i < count; i++) {
         to[i] = from[i];
         ok = copy_string(&to[i]);
     }
@@ -91,7 +91,7 @@ static bool copy_rules(const ht_gateway_rule **at, size_t count)
     bool ok = to != NULL;
 
     *at = to;
-    for (size_t i = 0; ok && i < count; i++) {
+    for (size_t i = 0; ok && from != NULL && i < count; i++) {
         to[i] = from[i];
         ok = copy_string(&to[i].claim);
         if (!ok) {

@@ -31,7 +31,7 @@ struct gw_transit {
 
 struct gw_transits {
     pthread_mutex_t lock;
-    LIST_HEAD(, gw_transit) all;
+    LIST_HEAD(gw_transit_list, gw_transit) all;
 };
 
 void gw_transits_init(struct gw_transits *transits);

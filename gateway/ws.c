@@ -155,6 +155,7 @@ static struct gw_frame *close_frame(uint16_t code, const char *why)
         while (why_len > sizeof(body) - 2 || !hti_utf8_valid(why, why_len)) {
             why_len--;
         }
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes */
         memcpy(body + 2, why, why_len);
         len = 2 + why_len;
     }
