@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients of the gateway see, on real nodes."""
 import json
+import os
+import shutil
+import subprocess
 
 from client import (BINARY, Closed, Refused, TEXT, WebSocket, call, request,
                     wait)
-from harness import contains, equal
+from harness import Skipped, contains, equal
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODULES = os.path.join(HERE, "..", "..", "build", "npm", "node_modules")
 
 PUBLIC = ",".join(["calculator", "memory", "recorder", "mirror", "nobody",
                    "group:calculators", "group:recorders", "group:none",
@@ -589,6 +595,23 @@ def events(scene):
     s.close()
 
 
+def other(scene):
+    """A WebSocket client that is not ours."""
+    if not shutil.which("node") or not os.path.isdir(MODULES):
+        raise Skipped("no node, or no build/npm: npm install --prefix "
+                      "build/npm ws@8")
+    a = scene.node("a", "--load", scene.plugin("calculator"))
+    config = scene.write("b.conf", "[security]\ncookie_file = %s\n"
+                         "[gateway]\ndeflate = yes\n" % scene.make_cookie())
+    b = scene.node("b", "--connect", a.address(), "--gateway-port", "any",
+                   "--gateway-public", "calculator", config=config)
+    b.sees(a)
+    p = subprocess.run(["node", os.path.join(HERE, "other.js"), str(b.gateway)],
+                       env=dict(os.environ, NODE_PATH=MODULES), timeout=60,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    equal(p.stdout.decode().strip(), "ok")
+
+
 TABLE = [
     ("calculator", calculator),
     ("typed", typed),
@@ -609,5 +632,6 @@ TABLE = [
     ("limits", limits),
     ("http", http),
     ("events", events),
+    ("other", other),
 ]
 TABLE = [(name, to_the_end(scenario)) for name, scenario in TABLE]
