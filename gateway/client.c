@@ -17,6 +17,7 @@
 #define CLOSE_NORMAL     1000
 #define CLOSE_GOING_AWAY 1001
 #define CLOSE_POLICY     1008
+#define CLOSE_INTERNAL   1011
 #define CLOSE_LATER      1013
 
 static const ht_gateway_config *config(const struct gw_client *client)
@@ -83,14 +84,17 @@ static ht_err on_event(ht_actor *self, const ht_event *event)
 /* The last words, if the socket takes them. */
 static void say_goodbye(struct gw_conn *conn, const ht_exit *why)
 {
-    bool stopping = conn->gateway->stopping || why->kind == HT_EXIT_SHUTDOWN;
-
     if (conn->lost) {
         return;
     }
-    if (conn->ws != NULL) {
-        gw_ws_close(conn, stopping ? CLOSE_GOING_AWAY : CLOSE_NORMAL,
-                    stopping ? "the server stops" : why->text);
+    if (conn->ws == NULL) {
+        /* what is queued is all */
+    } else if (conn->gateway->stopping || why->kind == HT_EXIT_SHUTDOWN) {
+        gw_ws_close(conn, CLOSE_GOING_AWAY, "the server stops");
+    } else {
+        gw_ws_close(conn,
+                    why->kind == HT_EXIT_FAILED ? CLOSE_INTERNAL : CLOSE_NORMAL,
+                    why->text);
     }
     gw_conn_flush(conn);
 }

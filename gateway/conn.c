@@ -361,11 +361,6 @@ void gw_conn_late(struct gw_conn *c, uint64_t now_ms)
     }
     switch ((enum gw_phase)c->phase) {
     case GW_PHASE_REQUEST:
-        if (c->asked && c->http == NULL && gw_conn_unsent(c) > 0 &&
-            c->deadline_ms - c->heard_ms < idle_ms) {
-            c->deadline_ms = c->heard_ms + idle_ms;
-            return;
-        }
         gw_count(c->loop, c->asked ? GW_CLOSED_IDLE : GW_REFUSED_HANDSHAKE, 1);
         gw_conn_lose(c);
         return;

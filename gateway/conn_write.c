@@ -36,8 +36,8 @@ void gw_conn_put(struct gw_conn *c, struct gw_frame *frame)
     }
     out->frame = frame;
     STAILQ_INSERT_TAIL(&c->control, out, entry);
-    c->control_bytes += frame->len;
-    gw_gauge(c->loop, GW_QUEUED_BYTES, (int64_t)frame->len);
+    c->control_bytes += gw_frame_cost(frame);
+    gw_gauge(c->loop, GW_QUEUED_BYTES, (int64_t)gw_frame_cost(frame));
     gw_loop_dirty(c->loop, c);
 }
 
@@ -52,9 +52,9 @@ static struct gw_frame *control_pop(struct gw_conn *c)
     struct gw_frame *frame = out->frame;
 
     STAILQ_REMOVE_HEAD(&c->control, entry);
-    c->control_bytes -= frame->len;
+    c->control_bytes -= gw_frame_cost(frame);
     if (c->loop != NULL) {
-        gw_gauge(c->loop, GW_QUEUED_BYTES, -(int64_t)frame->len);
+        gw_gauge(c->loop, GW_QUEUED_BYTES, -(int64_t)gw_frame_cost(frame));
     }
     hti_free(out);
     return frame;

@@ -42,6 +42,13 @@ struct gw_frame *gw_frame_ws(enum gw_opcode opcode,
 /* Bytes as they are. NULL: no memory. */
 struct gw_frame *gw_frame_raw(const void *data, size_t len);
 
+/* What it counts in a queue: an empty one takes memory too. */
+#define GW_FRAME_OVERHEAD 64
+static inline size_t gw_frame_cost(const struct gw_frame *frame)
+{
+    return frame->len + GW_FRAME_OVERHEAD;
+}
+
 static inline const uint8_t *gw_frame_data(const struct gw_frame *frame)
 {
     return frame->bytes + frame->start;

@@ -85,6 +85,9 @@ static int on_field(http_parser *parser, const char *at, size_t len)
 {
     struct gw_http *h = conn_of(parser)->http;
 
+    if (h->head_done) {
+        return 0;
+    }
     /* Ends the URL, or the value before. */
     if (h->headers == 0 || h->in_value) {
         if (head_add(h, "", 1) != 0) {
@@ -105,6 +108,9 @@ static int on_value(http_parser *parser, const char *at, size_t len)
 {
     struct gw_http *h = conn_of(parser)->http;
 
+    if (h->head_done) {
+        return 0;
+    }
     if (memchr(at, '\0', len) != NULL) {
         return refuse(h, 400);
     }
@@ -197,6 +203,7 @@ static int on_headers_complete(http_parser *parser)
     if (h->headers == 0) {
         h->headers = (uint32_t)h->head_len;
     }
+    h->head_done = true;
     h->path = h->head;
     h->query = strchr(h->path, '?');
     if (h->query != NULL) {

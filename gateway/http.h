@@ -25,6 +25,7 @@ struct gw_http {
     uint32_t headers; /* where the first header's name begins */
     unsigned headers_count;
     bool in_value;
+    bool head_done; /* what comes now are trailers: nobody asks for them */
     char *path;  /* percent-encoded still; points into head once it is whole */
     char *query; /* NULL: none */
     uint8_t *body;

@@ -180,7 +180,7 @@ static void refuse(struct gw_loop *loop, int fd, enum gw_counter counter)
                                "Connection: close\r\n\r\n";
 
     gw_count(loop, counter, 1);
-    if (loop->gateway->tls == NULL) {
+    if (loop->gateway->view.config->certificate == NULL) {
         (void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     (void)close(fd);
@@ -235,9 +235,14 @@ accepted(struct gw_loop *loop, int fd, const struct sockaddr_storage *address)
     struct ht_gateway *gateway = loop->gateway;
     const ht_gateway_config *config = gateway->view.config;
     uint8_t key[GW_ADDRESS_KEY_BYTES];
+    unsigned silence_ms = config->idle_ms;
     int one = 1;
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    /* Who is gone without a word acknowledges nothing: of those that only
+     * listen, nothing else would tell. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms,
+                     sizeof(silence_ms));
     if (atomic_fetch_add(&gateway->connections, 1) >= config->connections_max) {
         atomic_fetch_sub(&gateway->connections, 1);
         refuse(loop, fd, GW_REFUSED_CONNECTIONS);

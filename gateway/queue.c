@@ -25,10 +25,10 @@ static void drop_first(struct gw_queue *q)
     struct gw_frame *frame = *slot(q, q->first);
 
     if (q->first == q->next) {
-        q->waiting_bytes -= frame->len;
+        q->waiting_bytes -= gw_frame_cost(frame);
         q->next++;
     } else {
-        q->kept_bytes -= frame->len;
+        q->kept_bytes -= gw_frame_cost(frame);
     }
     q->first++;
     gw_frame_unref(frame);
@@ -75,7 +75,7 @@ ht_err gw_queue_push(struct gw_queue *q, struct gw_frame *frame)
     }
     *slot(q, q->end) = gw_frame_ref(frame);
     q->end++;
-    q->waiting_bytes += frame->len;
+    q->waiting_bytes += gw_frame_cost(frame);
     return HT_OK;
 }
 
@@ -95,8 +95,8 @@ void gw_queue_written(struct gw_queue *q, bool keep)
         drop_first(q);
         return;
     }
-    q->waiting_bytes -= frame->len;
-    q->kept_bytes += frame->len;
+    q->waiting_bytes -= gw_frame_cost(frame);
+    q->kept_bytes += gw_frame_cost(frame);
     q->next++;
 }
 

@@ -91,6 +91,26 @@ static void test_chunked_body(void **state)
     assert_non_null(strstr(answer, "hi"));
 }
 
+/* They come when the path is long known, and are for nobody. */
+static void test_trailers_are_dropped(void **state)
+{
+    static char request[16000];
+    int n = snprintf(request, sizeof(request),
+                     "POST /call/echo/Any HTTP/1.1\r\n" HOST
+                     "Transfer-Encoding: chunked\r\n\r\n"
+                     "4\r\n\"hi\"\r\n0\r\n");
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        n += snprintf(request + n, sizeof(request) - (size_t)n,
+                      "Trailer-%d: %0100d\r\n", i, i);
+    }
+    snprintf(request + n, sizeof(request) - (size_t)n,
+             "Authorization: Bearer x\r\n\r\n");
+    assert_int_equal(ask(request), 200);
+    assert_non_null(strstr(answer, "hi"));
+}
+
 static void test_bad_requests(void **state)
 {
     (void)state;
@@ -320,6 +340,7 @@ static void test_not_ready_while_draining(void **state)
 CHECK_MAIN(T(test_routes),
            T(test_a_call),
            T(test_chunked_body),
+           T(test_trailers_are_dropped),
            T(test_bad_requests),
            T(test_what_is_too_large),
            T(test_pipelined_requests),

@@ -13,10 +13,14 @@
 
 /* ---- the queue ----------------------------------------------------------- */
 
+#define BYTES 10
+/* What one of them counts. */
+#define COST (BYTES + GW_FRAME_OVERHEAD)
+
 static void push(struct gw_queue *q, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        struct gw_frame *frame = gw_frame_raw("0123456789", 10);
+        struct gw_frame *frame = gw_frame_raw("0123456789", BYTES);
 
         assert_non_null(frame);
         CHECK_OK(gw_queue_push(q, frame));
@@ -40,7 +44,7 @@ static void test_queue_without_keeping_holds_nothing(void **state)
     gw_queue_init(&q);
     for (unsigned i = 1; i < 40; i++) {
         push(&q, i);
-        assert_int_equal(q.waiting_bytes, 10 * i);
+        assert_int_equal(q.waiting_bytes, COST * i);
         written(&q, i, false);
         assert_int_equal(q.waiting_bytes, 0);
         assert_int_equal(q.kept_bytes, 0);
@@ -61,12 +65,12 @@ static void test_queue_acknowledge_and_rewind(void **state)
     CHECK_ERR(gw_queue_ack(&q, 8), HT_EINVAL);
     CHECK_OK(gw_queue_ack(&q, 3));
     CHECK_OK(gw_queue_ack(&q, 1)); /* an old one says nothing new */
-    assert_int_equal(q.kept_bytes, 40);
+    assert_int_equal(q.kept_bytes, 4 * COST);
     CHECK_ERR(gw_queue_rewind(&q, 2), HT_ENOENT);
     CHECK_ERR(gw_queue_rewind(&q, 8), HT_EINVAL);
     CHECK_OK(gw_queue_rewind(&q, 5));
     assert_int_equal(gw_queue_before_next(&q), 5);
-    assert_int_equal(q.waiting_bytes, 50);
+    assert_int_equal(q.waiting_bytes, 5 * COST);
     assert_int_equal(q.kept_bytes, 0);
     written(&q, 5, true);
     CHECK_OK(gw_queue_rewind(&q, 10));
@@ -82,15 +86,15 @@ static void test_queue_trim_drops_the_oldest(void **state)
     gw_queue_init(&q);
     push(&q, 10);
     written(&q, 6, true);
-    gw_queue_trim(&q, q.next, 1000, 4);
+    gw_queue_trim(&q, q.next, 100 * COST, 4);
     assert_int_equal(q.first, 3);
-    gw_queue_trim(&q, q.next, 25, 100);
+    gw_queue_trim(&q, q.next, 3 * COST - 1, 100);
     assert_int_equal(q.first, 5);
     /* All of it, as for a client that is away. */
-    gw_queue_trim(&q, q.end, 30, 100);
+    gw_queue_trim(&q, q.end, 3 * COST, 100);
     assert_int_equal(q.first, 8);
     assert_int_equal(q.next, 8);
-    assert_int_equal(q.waiting_bytes, 30);
+    assert_int_equal(q.waiting_bytes, 3 * COST);
     CHECK_ERR(gw_queue_rewind(&q, 6), HT_ENOENT);
     CHECK_OK(gw_queue_rewind(&q, 7));
     gw_queue_trim(&q, q.end, 0, 100);
@@ -108,7 +112,7 @@ static void test_queue_restart_counts_from_one(void **state)
     written(&q, 6, false);
     CHECK_OK(gw_queue_restart(&q));
     assert_int_equal(gw_queue_before_next(&q), 0);
-    assert_int_equal(q.waiting_bytes, 30);
+    assert_int_equal(q.waiting_bytes, 3 * COST);
     written(&q, 3, true);
     CHECK_OK(gw_queue_ack(&q, 3));
     gw_queue_fini(&q);
@@ -156,8 +160,8 @@ static void test_queue_against_a_model(void **state)
         assert_int_equal(q.first, first);
         assert_int_equal(q.next, next);
         assert_int_equal(q.end, end);
-        assert_int_equal(q.kept_bytes, 10 * (next - first));
-        assert_int_equal(q.waiting_bytes, 10 * (end - next));
+        assert_int_equal(q.kept_bytes, COST * (next - first));
+        assert_int_equal(q.waiting_bytes, COST * (end - next));
     }
     gw_queue_fini(&q);
 }
