@@ -126,7 +126,7 @@ struct hti_link {
     uint64_t handle;
     uint64_t payload_max;
     uint64_t now_ms;   /* of the call that is going on */
-    uint64_t asked_ms; /* when it last got to know our nodes, if was_asked */
+    uint64_t asked_ms; /* when it first got to know our nodes, in this second */
     ht_err failed; /* something that cannot be answered in place went wrong */
 
     /* gate */
@@ -157,7 +157,7 @@ struct hti_link {
     bool detached;            /* lock: was, and is no more */
     bool sync_due;      /* lock: attached, and the sync block is not sent */
     bool told_ready;    /* lock: the event is out */
-    bool was_asked;     /* lock */
+    unsigned asked;     /* lock; answers since asked_ms */
     bool io_gone;       /* gate: closed, nothing of io is called any more */
     bool is_echo;       /* loop: the accepted end of a dial of our own */
     bool listed;        /* cluster's lock: in cluster->links */

@@ -17,6 +17,7 @@
 /* What an entry of an answer takes beside its two texts, at most. */
 #define ENTRY_BYTES    32
 #define ASKED_EVERY_MS 1000
+#define ASKED_MAX      4 /* in that time */
 
 #define CASE(name)     HARDTACK__WIRE__CONTROL_MESSAGE__MSG_##name
 
@@ -133,12 +134,15 @@ void hti_topology_answer(struct hti_link *link)
     size_t count;
 
     /* The question is a few bytes, the answer may be a million. */
-    if (link->was_asked && link->now_ms < link->asked_ms + ASKED_EVERY_MS) {
+    if (link->asked == 0 || link->now_ms >= link->asked_ms + ASKED_EVERY_MS) {
+        link->asked = 0;
+        link->asked_ms = link->now_ms;
+    }
+    if (link->asked == ASKED_MAX) {
         hti_link_dropped(link, "asks for our nodes too often");
         return;
     }
-    link->was_asked = true;
-    link->asked_ms = link->now_ms;
+    link->asked++;
     entries = list(link->cluster, link, &count);
     if (entries == NULL) {
         return; /* as ractor: no answer */
