@@ -186,12 +186,13 @@ static void lost(struct gw_client *client)
     struct gw_conn *conn = client->conn;
 
     gw_conn_detach(conn);
-    gw_conn_free(conn);
     if (client->session != NULL && !client->closing) {
-        gw_session_detach(client);
+        gw_session_detach(client, conn->address);
         gw_client_measure(client);
+        gw_conn_free(conn);
         return;
     }
+    gw_conn_free(conn);
     (void)ht_stop(client->loop->node, client->ref, "connection closed");
 }
 

@@ -113,7 +113,8 @@ static ht_err build(struct ht_gateway *g,
     }
     g->view.config = &g->settings->c;
     g->addresses = gw_addresses_new();
-    if (g->addresses == NULL) {
+    g->away = gw_addresses_new();
+    if (g->addresses == NULL || g->away == NULL) {
         return HT_ENOMEM;
     }
     err = gw_policy_new(g->view.config, &g->view.policy, why, len);
@@ -269,6 +270,7 @@ void ht_gateway_free(ht_gateway *g)
     free(g->loops);
     gw_transits_fini(&g->transits);
     gw_addresses_free(g->addresses);
+    gw_addresses_free(g->away);
     gw_policy_free(g->view.policy);
     gw_keys_free(g->view.keys);
     SSL_CTX_free(g->tls);

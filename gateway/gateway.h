@@ -27,7 +27,8 @@ struct ht_gateway {
     struct gw_loop *loops;
     unsigned loops_count;
     int port;
-    struct gw_addresses *addresses;
+    struct gw_addresses *addresses; /* connections of each */
+    struct gw_addresses *away;      /* detached sessions of each */
     struct gw_transits transits;
     _Atomic uint32_t connections;
     _Atomic bool draining;

@@ -290,6 +290,7 @@ enum gw_counter {
     GW_RESUMED,
     GW_RESUME_REFUSED,
     GW_SESSIONS_EXPIRED,
+    GW_SESSIONS_DROPPED, /* too many waited */
     GW_TLS_FAILED,
     /* messages */
     GW_CALLS,

@@ -83,7 +83,7 @@ static void flush(struct gw_loop *loop)
 
 static bool has_work(const struct gw_loop *loop)
 {
-    return !TAILQ_EMPTY(&loop->conns) || !LIST_EMPTY(&loop->detached) ||
+    return !TAILQ_EMPTY(&loop->conns) || !TAILQ_EMPTY(&loop->detached) ||
            loop->accept_after_ms != 0;
 }
 
@@ -138,7 +138,7 @@ static void look_at_sessions(struct gw_loop *loop, uint64_t now_ms)
 {
     struct gw_session *s;
 
-    LIST_FOREACH (s, &loop->detached, entry) {
+    TAILQ_FOREACH (s, &loop->detached, entry) {
         if (now_ms >= s->deadline_ms && !s->client->closing) {
             s->client->closing = true;
             gw_count(loop, GW_SESSIONS_EXPIRED, 1);
@@ -544,7 +544,7 @@ ht_err gw_loop_open(struct gw_loop *loop,
     LIST_INIT(&loop->clients);
     TAILQ_INIT(&loop->conns);
     TAILQ_INIT(&loop->dirty);
-    LIST_INIT(&loop->detached);
+    TAILQ_INIT(&loop->detached);
     loop->in = malloc(GW_READ_BYTES);
     loop->out = malloc(GW_BATCH_BYTES);
     if (loop->in == NULL || loop->out == NULL) {

@@ -34,7 +34,7 @@ enum gw_gauge {
 };
 
 TAILQ_HEAD(gw_conns, gw_conn);
-LIST_HEAD(gw_sessions, gw_session);
+TAILQ_HEAD(gw_sessions, gw_session);
 
 struct gw_loop {
     struct ht_gateway *gateway;
@@ -50,7 +50,8 @@ struct gw_loop {
     LIST_HEAD(gw_clients, gw_client) clients; /* all of them */
     struct gw_conns conns;
     struct gw_conns dirty;       /* have something to write */
-    struct gw_sessions detached; /* wait for their client */
+    struct gw_sessions detached; /* wait for their client; the oldest first */
+    uint32_t detached_count;
     bool flush_posted;
     bool ticking;
     uint32_t tick_ms;

@@ -110,6 +110,8 @@ static const struct {
     {GW_RESUME_REFUSED, "sessions_resumed_total", "{result=\"afresh\"}", NULL},
     {GW_SESSIONS_EXPIRED, "sessions_expired_total", "",
      "Sessions whose client did not come back in time."},
+    {GW_SESSIONS_DROPPED, "sessions_dropped_total", "",
+     "Sessions given up before their time, since too many waited."},
 };
 
 static const struct {

@@ -32,11 +32,14 @@ static ht_err session_new(struct gw_client *client)
 static void leave_detached(struct gw_client *client)
 {
     struct gw_session *s = client->session;
+    struct gw_loop *loop = client->loop;
 
     if (s->detached) {
-        LIST_REMOVE(s, entry);
+        TAILQ_REMOVE(&loop->detached, s, entry);
+        loop->detached_count--;
+        gw_addresses_leave(client->gateway->away, s->address);
         s->detached = false;
-        gw_gauge(client->loop, GW_DETACHED, -1);
+        gw_gauge(loop, GW_DETACHED, -1);
     }
 }
 
@@ -58,17 +61,53 @@ void gw_session_free(struct gw_client *client)
     client->session = NULL;
 }
 
-void gw_session_detach(struct gw_client *client)
+/* It will be found closing by whoever asks for it until it ends. */
+static void give_up(struct gw_client *client)
+{
+    client->closing = true;
+    gw_count(client->loop, GW_SESSIONS_DROPPED, 1);
+    (void)ht_stop(client->loop->node, client->ref,
+                  "too many wait to come back");
+}
+
+static void make_room(struct gw_loop *loop)
+{
+    uint32_t max = loop->gateway->view.config->connections_max /
+                   loop->gateway->loops_count;
+    struct gw_session *s;
+
+    if (loop->detached_count <= max) {
+        return;
+    }
+    TAILQ_FOREACH (s, &loop->detached, entry) {
+        if (!s->client->closing) {
+            give_up(s->client);
+            return;
+        }
+    }
+}
+
+void gw_session_detach(struct gw_client *client,
+                       const uint8_t address[GW_ADDRESS_KEY_BYTES])
 {
     const ht_gateway_config *config = client->gateway->view.config;
     struct gw_session *s = client->session;
+    struct gw_loop *loop = client->loop;
 
+    if (gw_addresses_enter(client->gateway->away, address,
+                           config->connections_per_address_max) != HT_OK) {
+        give_up(client);
+        return;
+    }
+    memcpy(s->address, address, sizeof(s->address));
     s->detached = true;
     s->deadline_ms = gw_now_ms() + config->grace_ms;
-    LIST_INSERT_HEAD(&client->loop->detached, s, entry);
-    gw_gauge(client->loop, GW_DETACHED, 1);
+    TAILQ_INSERT_TAIL(&loop->detached, s, entry);
+    loop->detached_count++;
+    gw_gauge(loop, GW_DETACHED, 1);
     gw_queue_trim(&client->queue, client->queue.end, config->resume_bytes_max,
                   config->resume_messages_max);
+    make_room(loop);
 }
 
 /* ---- the welcome --------------------------------------------------------- */
@@ -328,8 +367,8 @@ static void take_over(struct gw_client *client, struct gw_transit *t)
     gw_client_measure(client);
     conn->paused = false;
     if (gw_conn_attach(conn, client) != HT_OK) {
+        gw_session_detach(client, conn->address);
         gw_conn_free(conn);
-        gw_session_detach(client);
         return;
     }
     gw_count(client->loop, GW_RESUMED, 1);

@@ -19,7 +19,8 @@
 #include "gateway/transit.h"
 
 struct gw_session {
-    LIST_ENTRY(gw_session) entry; /* of loop->detached */
+    TAILQ_ENTRY(gw_session) entry;         /* of loop->detached */
+    uint8_t address[GW_ADDRESS_KEY_BYTES]; /* while detached */
     struct gw_client *client;
     uint8_t secret[GW_SECRET_BYTES];
     uint64_t deadline_ms; /* while detached */
@@ -30,8 +31,11 @@ struct gw_session {
     ht_ref earlier;            /* whose session that is */
 };
 
-/* The connection is lost; it waits. In the client's turn. */
-void gw_session_detach(struct gw_client *client);
+/* The connection from that address is lost; it waits.  As many wait as may be
+ * connected: of an address, one more does not wait at all; of a loop, the
+ * oldest makes room.  In the client's turn. */
+void gw_session_detach(struct gw_client *client,
+                       const uint8_t address[GW_ADDRESS_KEY_BYTES]);
 void gw_session_free(struct gw_client *client);
 /* It asked to resume: hand the connection over. In the client's turn, outside
  * the reading of its connection. */

@@ -457,6 +457,50 @@ static void test_grace_ends(void **state)
     web_close(&v.web);
 }
 
+/* As many may be away as may be connected. */
+static void test_too_many_are_away(void **state)
+{
+    ht_gateway_config config = {.connections_per_address_max = 4};
+    struct visitor v[6];
+
+    (void)state;
+    gate_stop(&gate);
+    gate_start(&gate, &config);
+    for (unsigned i = 0; i < 6; i++) {
+        hello(&v[i]);
+        cut(&v[i]);
+        wait_detached(i < 4 ? i + 1 : 4);
+    }
+    WAIT_FOR(gate_metric(&gate, "hardtack_gateway_sessions_dropped_total") ==
+             2);
+    expect_resumed(&v[0]);
+    expect_afresh(&v[5], "session");
+    web_close(&v[0].web);
+    web_close(&v[5].web);
+}
+
+/* The oldest makes room, whoever it is. */
+static void test_the_oldest_makes_room(void **state)
+{
+    /* Two loops: two may wait on each. */
+    ht_gateway_config config = {.connections_max = 4};
+    struct visitor v[20];
+
+    (void)state;
+    gate_stop(&gate);
+    gate_start(&gate, &config);
+    for (unsigned i = 0; i < 20; i++) {
+        hello(&v[i]);
+        cut(&v[i]);
+        WAIT_FOR(gate_metric(&gate, "hardtack_gateway_websockets") == 0);
+    }
+    WAIT_FOR(gate_metric(&gate, "hardtack_gateway_sessions_detached") <= 4);
+    expect_resumed(&v[19]);
+    expect_afresh(&v[0], "session");
+    web_close(&v[19].web);
+    web_close(&v[0].web);
+}
+
 /* The gateway ends while clients are detached, attached, and on their way. */
 static void test_the_end_with_clients(void **state)
 {
@@ -518,5 +562,7 @@ CHECK_MAIN(T(test_missed_messages_come_in_order_and_once),
            T(test_a_page_that_goes_away_may_come_back),
            T(test_without_hello_nothing_is_kept),
            T(test_grace_ends),
+           T(test_too_many_are_away),
+           T(test_the_oldest_makes_room),
            T(test_the_end_with_clients),
            T(test_clients_are_told_of_a_drain))
