@@ -303,6 +303,7 @@ enum gw_counter {
     GW_LOGINS,
     GW_LOGINS_FAILED,
     GW_SUBSCRIBES,
+    GW_SUBSCRIBES_REFUSED, /* subscriptions_max */
     GW_BROADCASTS, /* casts to a group that clients of a loop had subscribed */
     GW_COUNTERS,
 };

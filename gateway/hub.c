@@ -455,6 +455,7 @@ ht_err gw_hub_join(struct gw_client *client,
     } else if (messages->subs_count >= max) {
         (void)snprintf(failure->reason, sizeof(failure->reason),
                        "at most %u subscriptions", max);
+        gw_count(client->loop, GW_SUBSCRIBES_REFUSED, 1);
         return HT_EBUSY;
     } else {
         err = sub_new(messages, group, members, failure);

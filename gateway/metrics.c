@@ -94,6 +94,8 @@ static const struct {
     {GW_BAD_MESSAGES, "messages_refused_total", "{reason=\"malformed\"}", NULL},
     {GW_DENIED, "messages_refused_total", "{reason=\"denied\"}", NULL},
     {GW_CALLS_REFUSED, "messages_refused_total", "{reason=\"calls\"}", NULL},
+    {GW_SUBSCRIBES_REFUSED, "messages_refused_total",
+     "{reason=\"subscriptions\"}", NULL},
     {GW_DUPLICATES, "messages_repeated_total", "",
      "Messages answered from the window, since they had come before."},
     {GW_CALLS, "calls_total", "", "Calls of clients."},

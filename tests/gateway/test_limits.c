@@ -153,6 +153,30 @@ static void test_rate_of_requests(void **state)
     gate_stop(&gate);
 }
 
+static void test_subscriptions(void **state)
+{
+    ht_gateway_config config = {.subscriptions_max = 2};
+    struct web w;
+
+    (void)state;
+    gate_start(&gate, &config);
+    web_socket(&w, gate.port);
+    for (int i = 0; i < 3; i++) {
+        char text[100];
+
+        snprintf(text, sizeof(text),
+                 "{\"type\":\"subscribe\",\"to\":\"group:g%d\","
+                 "\"msg_id\":\"s\"}",
+                 i);
+        web_text(&w, text);
+        web_expect(&w, i < 2 ? "\"ok\"" : "\"error\" HT_EBUSY");
+    }
+    assert_int_equal(METRIC("messages_refused_total{reason=\"subscriptions\"}"),
+                     1);
+    web_close(&w);
+    gate_stop(&gate);
+}
+
 /* The name of a client's own actor. */
 static void name_of(struct web *w, char *name, size_t len)
 {
@@ -394,6 +418,7 @@ CHECK_MAIN(cmocka_unit_test(test_connections),
            cmocka_unit_test(test_silence),
            cmocka_unit_test(test_rate_of_messages),
            cmocka_unit_test(test_rate_of_requests),
+           cmocka_unit_test(test_subscriptions),
            cmocka_unit_test(test_slow_client),
            cmocka_unit_test(test_client_that_reads),
            cmocka_unit_test(test_requests_whose_answers_nobody_reads),
