@@ -25,41 +25,42 @@
 #define CONFIG_PEERS_MAX     1024
 #define CONFIG_PLUGINS_MAX   64
 #define CONFIG_ALLOWS_MAX    1024
+/* How many sections there are that come once. */
+#define CONFIG_SECTIONS_ONCE 5
 #define CONFIG_ERROR_MAX     512
 /* Of a file. */
 #define CONFIG_BYTES_MAX (1u << 20)
 /* Of a line; what lies beyond would be cut by the INI reader. */
 #define CONFIG_LINE_MAX 190
 
-struct config_listener {
-    ht_listener_config set;
+/* What every section with a label has, as its first member. */
+struct config_head {
     const char *label;
-    unsigned line;
+    unsigned line;  /* 0: not from a file */
     uint64_t given; /* bits: settings that were given */
 };
 
+struct config_listener {
+    struct config_head head;
+    ht_listener_config set;
+};
+
 struct config_peer {
+    struct config_head head;
     ht_peer_config set;
-    const char *label;
-    unsigned line;
-    uint64_t given;
 };
 
 struct config_plugin {
+    struct config_head head;
     const char *path;
     const char *args; /* NULL: none */
-    const char *label;
-    unsigned line;
-    uint64_t given;
 };
 
 /* Who may reach what through the gateway. */
 struct config_allow {
+    struct config_head head;
     const char *claim;
     const char *targets; /* words between commas */
-    const char *label;
-    unsigned line;
-    uint64_t given;
 };
 
 struct config_text;
@@ -83,7 +84,7 @@ struct config {
     struct config_allow *allows;
     size_t allows_count;
 
-    uint64_t given[5]; /* per section that comes once */
+    uint64_t given[CONFIG_SECTIONS_ONCE];
     struct config_text *texts;
     ht_listener_config *listener_array; /* what node.listeners points to */
     ht_peer_config *peer_array;

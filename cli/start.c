@@ -107,7 +107,7 @@ static ht_err add_admin_listener(struct daemon *daemon,
         snprintf(error, CONFIG_ERROR_MAX, "too many listeners");
         return HT_ECONFIG;
     }
-    listener->label = "admin socket";
+    listener->head.label = "admin socket";
     listener->set.address = config_string(config, address);
     listener->set.admin = true;
     return config_finish(config, error);

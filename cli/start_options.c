@@ -223,7 +223,7 @@ static ht_err add_connects(const struct start_options *start,
         if (peer == NULL) {
             return HT_ENOMEM;
         }
-        peer->label = "--connect";
+        peer->head.label = "--connect";
         peer->set.address = config_string(config, start->connect[i]);
         if (peer->set.address == NULL) {
             return HT_ENOMEM;
@@ -247,7 +247,7 @@ static ht_err add_loads(const struct start_options *start,
                  colon != NULL ? (int)(colon - start->load[i])
                                : (int)strlen(start->load[i]),
                  start->load[i]);
-        plugin->label = "--load";
+        plugin->head.label = "--load";
         plugin->path = config_string(config, path);
         plugin->args = config_string(config, colon != NULL ? colon + 1 : "");
         if (plugin->path == NULL || plugin->args == NULL) {
