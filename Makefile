@@ -32,7 +32,8 @@ PROTOS   := proto/hardtack_wire.proto proto/admin/admin.proto include/hardtack/h
 PB_LIB   := $(BUILD)/proto/hardtack_wire.pb-c.c $(BUILD)/proto/admin/admin.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
 PB_EX    := $(patsubst %.proto,$(BUILD)/%.pb-c.c,$(wildcard examples/*/*.proto bench/*.proto tests/*/*.proto))
 PB_GW    := $(BUILD)/proto/gateway.pb-c.c $(BUILD)/hardtack/client.pb-c.c
-PB_ALL   := $(PB_LIB) $(PB_EX) $(PB_GW)
+PB_KV    := $(BUILD)/hardtack/kv.pb-c.c
+PB_ALL   := $(PB_LIB) $(PB_EX) $(PB_GW) $(PB_KV)
 LIB_SRCS := $(foreach d,$(LAYERS),$(wildcard $(d)/*.c))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o) $(PB_LIB:.c=.o)
 LIB_A    := $(BUILD)/libhardtack.a
