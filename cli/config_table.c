@@ -138,6 +138,7 @@ const struct setting config_settings[] = {
     GATEWAY("certificate", STRING, certificate),
     GATEWAY("private_key", STRING, private_key),
     GATEWAY("token_key_file", STRING, token_key_file),
+    GATEWAY("pages", STRING, pages),
     OWN(GATEWAY, "public", STRING, gateway_public),
     OWN(GATEWAY, "origins", STRING, gateway_origins),
     GATEWAY("connections", COUNT, connections_max),

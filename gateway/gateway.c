@@ -80,6 +80,21 @@ static ht_err open_tls(struct ht_gateway *g, char *why, size_t why_len)
                                 &g->tls, why, why_len);
 }
 
+/* An answer has to fit into what may wait for a client, with what else does. */
+static size_t page_bytes_max(const struct ht_gateway *g)
+{
+    return g->view.config->queued_bytes_max / 2;
+}
+
+static ht_err load_pages(struct ht_gateway *g, char *why, size_t why_len)
+{
+    const char *directory = g->view.config->pages;
+
+    return directory == NULL ? HT_OK
+                             : gw_pages_load(g->pages, directory,
+                                             page_bytes_max(g), why, why_len);
+}
+
 static ht_err open_loops(struct ht_gateway *g, char *why, size_t why_len)
 {
     int port = g->view.config->port == HT_PORT_ANY ? 0 : g->view.config->port;
@@ -114,13 +129,17 @@ static ht_err build(struct ht_gateway *g,
     g->view.config = &g->settings->c;
     g->addresses = gw_addresses_new();
     g->away = gw_addresses_new();
-    if (g->addresses == NULL || g->away == NULL) {
+    g->pages = gw_pages_new();
+    if (g->addresses == NULL || g->away == NULL || g->pages == NULL) {
         return HT_ENOMEM;
     }
     err = gw_policy_new(g->view.config, &g->view.policy, why, len);
     if (err == HT_OK) {
         err = gw_keys_load(g->view.config->token_key_file, &g->view.keys, why,
                            len);
+    }
+    if (err == HT_OK) {
+        err = load_pages(g, why, len);
     }
     if (err == HT_OK) {
         err = open_tls(g, why, len);
@@ -188,6 +207,21 @@ int ht_gateway_port(const ht_gateway *gateway)
 
 /* ---- while it runs ------------------------------------------------------- */
 
+ht_err ht_gateway_page(ht_gateway *gateway,
+                       const char *path,
+                       const char *content_type,
+                       const void *data,
+                       size_t len)
+{
+    if (gateway == NULL) {
+        return HT_EINVAL;
+    }
+    if (len > page_bytes_max(gateway)) {
+        return HT_ETOOBIG;
+    }
+    return gw_pages_put(gateway->pages, path, content_type, data, len);
+}
+
 ht_err ht_gateway_reload(ht_gateway *gateway)
 {
     struct gw_keys *keys = NULL;
@@ -205,7 +239,11 @@ ht_err ht_gateway_reload(ht_gateway *gateway)
                              gateway->view.config->private_key, &tls, why,
                              sizeof(why));
     }
+    if (err == HT_OK) {
+        err = load_pages(gateway, why, sizeof(why));
+    }
     if (err != HT_OK) {
+        SSL_CTX_free(tls);
         gw_keys_free(keys);
         ht_node_log(gateway->view.node, HT_LOG_ERROR, "HT-GATEWAY-RELOAD",
                     "err=%s text=\"%s\"", ht_errname(err), why);
@@ -269,6 +307,7 @@ void ht_gateway_free(ht_gateway *g)
     }
     free(g->loops);
     gw_transits_fini(&g->transits);
+    gw_pages_free(g->pages);
     gw_addresses_free(g->addresses);
     gw_addresses_free(g->away);
     gw_policy_free(g->view.policy);

@@ -14,6 +14,7 @@
 #include "gateway/gateway_internal.h"
 #include "gateway/limits.h"
 #include "gateway/loop.h"
+#include "gateway/pages.h"
 #include "gateway/transit.h"
 
 /* How long a connection that is being closed may take over it. */
@@ -30,6 +31,7 @@ struct ht_gateway {
     struct gw_addresses *addresses; /* connections of each */
     struct gw_addresses *away;      /* detached sessions of each */
     struct gw_transits transits;
+    struct gw_pages *pages;
     _Atomic uint32_t connections;
     _Atomic bool draining;
     _Atomic bool stopping;

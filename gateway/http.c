@@ -11,6 +11,7 @@
 #include "gateway/gateway.h"
 #include "gateway/http_api.h"
 #include "gateway/loop.h"
+#include "gateway/pages.h"
 
 /* ---- life ---------------------------------------------------------------- */
 
@@ -405,19 +406,19 @@ static void next_request(struct gw_conn *c)
     }
 }
 
-void gw_http_answer(struct gw_conn *c,
-                    unsigned status,
-                    const char *headers,
-                    const char *content_type,
-                    const void *body,
-                    size_t len)
+/* len is what the header says, even if no body is sent. */
+static void put_answer(struct gw_conn *c,
+                       unsigned status,
+                       const char *headers,
+                       const char *content_type,
+                       const void *body,
+                       size_t len)
 {
     char head[1024];
     int n = snprintf(head, sizeof(head),
                      "HTTP/1.1 %u %s\r\n"
                      "Content-Type: %s\r\n"
                      "Content-Length: %zu\r\n"
-                     "Cache-Control: no-store\r\n"
                      "X-Content-Type-Options: nosniff\r\n"
                      "%s%s\r\n",
                      status, http_status_str((enum http_status)status),
@@ -429,7 +430,7 @@ void gw_http_answer(struct gw_conn *c,
         return;
     }
     gw_conn_put_bytes(c, head, (size_t)n);
-    if (len > 0 && !c->head) {
+    if (body != NULL && len > 0 && !c->head) {
         gw_conn_put_bytes(c, body, len);
     }
     next_request(c);
@@ -437,4 +438,44 @@ void gw_http_answer(struct gw_conn *c,
     if (!c->feeding && (c->held_len > 0 || !(c->watching & HT_READ))) {
         gw_conn_kick(c);
     }
+}
+
+void gw_http_answer(struct gw_conn *c,
+                    unsigned status,
+                    const char *headers,
+                    const char *content_type,
+                    const void *body,
+                    size_t len)
+{
+    char more[768];
+    int n =
+        snprintf(more, sizeof(more), "Cache-Control: no-store\r\n%s", headers);
+
+    if (n < 0 || (size_t)n >= sizeof(more)) {
+        gw_conn_lose(c);
+        return;
+    }
+    put_answer(c, status, more, content_type, body, len);
+}
+
+/* Whoever gets a script or a text of its own into a page gets nothing run. A
+ * page may open a WebSocket to another node of the cluster. */
+#define PAGE_POLICY                                                            \
+    "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "  \
+    "object-src 'none'; base-uri 'none'; form-action 'none'; "                 \
+    "frame-ancestors 'none'"
+
+void gw_http_answer_page(struct gw_conn *c, const struct gw_page *page)
+{
+    bool same = gw_http_header_has(c->http, "If-None-Match", page->etag);
+    char headers[512];
+
+    snprintf(headers, sizeof(headers),
+             "Cache-Control: no-cache\r\n"
+             "ETag: %s\r\n"
+             "Content-Security-Policy: " PAGE_POLICY "\r\n"
+             "Referrer-Policy: no-referrer\r\n",
+             page->etag);
+    put_answer(c, same ? 304 : 200, headers, page->content_type,
+               same ? NULL : page->data, page->len);
 }

@@ -14,6 +14,8 @@
 
 #include "gateway/conn.h"
 
+struct gw_page;
+
 #define GW_HTTP_HEAD_BYTES_MAX (16 * 1024)
 #define GW_HTTP_HEADERS_MAX    64
 
@@ -60,5 +62,8 @@ void gw_http_answer(struct gw_conn *conn,
                     const char *content_type,
                     const void *body,
                     size_t len);
+
+/* The same with a page, or with 304 if the client has it. */
+void gw_http_answer_page(struct gw_conn *conn, const struct gw_page *page);
 
 #endif /* GW_HTTP_H */

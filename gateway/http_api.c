@@ -13,6 +13,7 @@
 #include "gateway/http.h"
 #include "gateway/loop.h"
 #include "gateway/metrics.h"
+#include "gateway/pages.h"
 #include "gateway/policy.h"
 #include "gateway/upgrade.h"
 
@@ -275,6 +276,28 @@ static void metrics(struct gw_conn *c)
     free(text);
 }
 
+static bool is_get(const struct gw_http *h)
+{
+    return h->parser.method == HTTP_GET || h->parser.method == HTTP_HEAD;
+}
+
+/* ---- pages --------------------------------------------------------------- */
+
+static void page(struct gw_conn *c)
+{
+    struct gw_page *found = gw_pages_get(c->gateway->pages, c->http->path);
+
+    if (found == NULL) {
+        gw_api_error(c, 404, "", HT_ENOENT, "nothing is served here");
+    } else if (!is_get(c->http)) {
+        gw_api_error(c, 405, "Allow: GET, HEAD\r\n", HT_EUNSUPPORTED,
+                     "wrong method");
+    } else {
+        gw_http_answer_page(c, found);
+    }
+    gw_page_unref(found);
+}
+
 /* ---- the table ----------------------------------------------------------- */
 
 enum route {
@@ -345,9 +368,9 @@ static void dispatch(struct gw_conn *c, enum route route, char *rest)
                      "a WebSocket is served here");
         return;
     case ROUTE_NONE:
-        break;
+        page(c);
+        return;
     }
-    gw_api_error(c, 404, "", HT_ENOENT, "nothing is served here");
 }
 
 /* A browser asks whether a page of another origin may ask. */
@@ -358,11 +381,6 @@ static void preflight(struct gw_conn *c)
            "Access-Control-Allow-Headers: Authorization, Content-Type\r\n"
            "Access-Control-Max-Age: 600\r\n",
            TEXT_TYPE, NULL, 0);
-}
-
-static bool is_get(const struct gw_http *h)
-{
-    return h->parser.method == HTTP_GET || h->parser.method == HTTP_HEAD;
 }
 
 void gw_api_request(struct gw_conn *c)

@@ -6,6 +6,7 @@
  *   POST /cast/<actor>/<method>
  *   GET  /events?group=<name>       server-sent events
  *   GET  /healthz, /readyz, /metrics
+ *   GET  any other                  a page of ht_gateway_page()
  *
  * A page of another origin is answered only if the configuration names it.
  *

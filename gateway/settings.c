@@ -125,6 +125,7 @@ static bool copy_all(ht_gateway_config *c, const ht_gateway_config *from)
 {
     *c = *from;
     c->address = c->certificate = c->private_key = c->token_key_file = NULL;
+    c->pages = NULL;
     c->public_targets = c->origins = NULL;
     c->rules = NULL;
     c->address = from->address;
@@ -141,6 +142,10 @@ static bool copy_all(ht_gateway_config *c, const ht_gateway_config *from)
     }
     c->token_key_file = from->token_key_file;
     if (!copy_string(&c->token_key_file)) {
+        return false;
+    }
+    c->pages = from->pages;
+    if (!copy_string(&c->pages)) {
         return false;
     }
     c->public_targets = from->public_targets;
@@ -177,6 +182,7 @@ void gw_settings_free(struct gw_settings *s)
     free_const(s->c.certificate);
     free_const(s->c.private_key);
     free_const(s->c.token_key_file);
+    free_const(s->c.pages);
     free_strings(s->c.public_targets);
     free_strings(s->c.origins);
     for (size_t i = 0; s->c.rules != NULL && s->c.rules[i].claim != NULL; i++) {

@@ -70,6 +70,9 @@ typedef struct ht_gateway_config {
                         * back; 0: 60000 */
     uint32_t call_timeout_ms; /* the longest a client may ask; 0: 30000 */
     bool deflate;             /* offer permessage-deflate */
+    /* A directory: its files are pages, NAME as /NAME, index.html as / too.
+     * They are read at the start and by ht_gateway_reload(). NULL: none. */
+    const char *pages;
 } ht_gateway_config;
 
 /**
@@ -89,8 +92,25 @@ HT_API HT_MUSTUSE ht_err ht_gateway_start(ht_node *node,
 HT_API const char *ht_gateway_start_error(void);
 /** The port it listens on. */
 HT_API int ht_gateway_port(const ht_gateway *gateway);
-/** Read the token keys and the certificate again; on an error everything stays
- *  as it was. */
+/**
+ * Serve a web page: GET path is answered with data from now on, whoever asks.
+ * Copies everything; a page of that path is replaced, and removed if data is
+ * NULL.  The gateway's own paths (/ws, /call/, /cast/, /events, /healthz,
+ * /readyz, /metrics) come first.  Browsers are told to run only what this
+ * gateway serves, no script or style within the page itself, and to ask each
+ * time whether it has changed.  Any thread.
+ *
+ * Returns HT_OK; HT_EINVAL (a path without / at its beginning, or with a
+ * character that a URL encodes; no type); HT_ETOOBIG (more than half of
+ * queued_bytes_max); HT_EBUSY (256 pages); HT_ENOENT (nothing to remove).
+ */
+HT_API HT_MUSTUSE ht_err ht_gateway_page(ht_gateway *gateway,
+                                         const char *path,
+                                         const char *content_type,
+                                         const void *data,
+                                         size_t len);
+/** Read the token keys, the certificate and the pages of the directory again;
+ *  on an error everything stays as it was, but pages that were read. */
 HT_API ht_err ht_gateway_reload(ht_gateway *gateway);
 /** Take no more connections, and hint to every client, spread over spread_ms
  *  (0: 5000), that it connect elsewhere.  Does not wait. */

@@ -436,6 +436,7 @@ static void test_a_gateway_and_who_may_reach_what(void **state)
                                "public = calculator ,send group:jobs,\n"
                                "origins = https://x.example\n"
                                "grace = 5s\n"
+                               "pages = /srv/pages\n"
                                "message_bytes = 8KiB\n"
                                "[allow ops]\n"
                                "claim = role=ops\n"
@@ -452,6 +453,7 @@ static void test_a_gateway_and_who_may_reach_what(void **state)
     assert_string_equal(c.gateway.public_targets[1], "send group:jobs");
     CHECK(c.gateway.origins_count == 1);
     assert_string_equal(c.gateway.origins[0], "https://x.example");
+    assert_string_equal(c.gateway.pages, "/srv/pages");
     CHECK(c.gateway.rules_count == 3);
     assert_string_equal(c.gateway.rules[1].claim, "role=ops");
     assert_string_equal(c.gateway.rules[1].target, "group:*");
