@@ -82,6 +82,21 @@ void hti_rt_stats(ht_node *node, struct hti_rt_stats *ret_stats)
     *ret_stats = stats;
 }
 
+void ht_node_stats(ht_node *node, ht_stats *ret_stats)
+{
+    struct hti_rt_stats stats;
+
+    hti_rt_stats(node, &stats);
+    *ret_stats = (ht_stats){
+        .actors = stats.actors,
+        .runnable = stats.runnable,
+        .handled = stats.handled,
+        .dropped = stats.dropped,
+        .timers = stats.timers,
+        .calls = stats.calls,
+    };
+}
+
 uint32_t ht_node_schedulers(const ht_node *node)
 {
     return node->scheds_count;

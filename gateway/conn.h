@@ -85,6 +85,7 @@ struct gw_conn {
     bool hinted;
     bool head; /* the request is HEAD */
     bool kicked;
+    bool local; /* the request was made on this machine, and by its name */
     uint8_t address[GW_ADDRESS_KEY_BYTES];
 };
 

@@ -260,11 +260,12 @@ static void metrics(struct gw_conn *c)
     char *text;
     size_t len;
 
-    if (!gw_address_is_loopback(c->address) &&
+    if (!c->local &&
         !gw_policy_allows(view->policy, c->client->identity, GW_SEND,
                           METRICS_TARGET, (uint64_t)time(NULL))) {
         gw_api_error(c, 403, "", HT_EDENIED,
-                     "from this machine, or with a token for " METRICS_TARGET);
+                     "from this machine by the name localhost, or with a token "
+                     "for " METRICS_TARGET);
         return;
     }
     text = gw_metrics(c->gateway, &len);
@@ -390,6 +391,8 @@ void gw_api_request(struct gw_conn *c)
     char *rest = NULL;
     enum route route;
 
+    c->local = gw_address_is_loopback(c->address) &&
+               gw_host_is_local(gw_http_header(h, "Host"));
     if (!origin_is_fine(c)) {
         char body[256];
         size_t len = gw_message_error_body(body, sizeof(body), HT_EDENIED,

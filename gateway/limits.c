@@ -212,3 +212,28 @@ bool gw_origin_is_allowed(const char *origin,
     at = strstr(origin, "://");
     return at != NULL && strcasecmp(at + 3, host) == 0;
 }
+
+bool gw_host_is_local(const char *host)
+{
+    char name[64];
+    uint8_t address[16];
+    size_t len;
+
+    if (host == NULL) {
+        return true;
+    }
+    if (host[0] == '[') {
+        host++;
+        len = strcspn(host, "]");
+    } else {
+        len = strcspn(host, ":");
+    }
+    if (len >= sizeof(name)) {
+        return false;
+    }
+    memcpy(name, host, len);
+    name[len] = '\0';
+    return strcasecmp(name, "localhost") == 0 ||
+           inet_pton(AF_INET, name, address) == 1 ||
+           inet_pton(AF_INET6, name, address) == 1;
+}

@@ -46,4 +46,10 @@ bool gw_origin_is_allowed(const char *origin,
                           const char *const *origins,
                           size_t count);
 
+/* Whether a client that calls us by that name (the header Host, NULL: none)
+ * means this machine: localhost, or an address.  A page may come from a name
+ * that its owner lets point here; of such a page the origin check says that it
+ * asks the host that it came from. */
+bool gw_host_is_local(const char *host);
+
 #endif /* GW_LIMITS_H */

@@ -2,34 +2,11 @@
 #include "gateway/metrics.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "gateway/gateway.h"
-
-/* ---- text ---------------------------------------------------------------- */
-
-static void
-family(FILE *out, const char *name, const char *type, const char *help)
-{
-    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* A label's value: names of peers are theirs to choose. */
-static void label(FILE *out, const char *s)
-{
-    for (; *s != '\0'; s++) {
-        if (*s == '\\' || *s == '"') {
-            fprintf(out, "\\%c", *s);
-        } else if (*s == '\n') {
-            fputs("\\n", out);
-        } else {
-            fputc(*s, out);
-        }
-    }
-}
+#include "gateway/metrics_node.h"
 
 /* ---- the gateway --------------------------------------------------------- */
 
@@ -138,152 +115,15 @@ static void write_gateway(FILE *out, const struct ht_gateway *g)
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
         snprintf(name, sizeof(name), "hardtack_gateway_%s", counters[i].name);
         if (counters[i].help != NULL) {
-            family(out, name, "counter", counters[i].help);
+            gw_metric_family(out, name, "counter", counters[i].help);
         }
         fprintf(out, "%s%s %" PRIu64 "\n", name, counters[i].labels,
                 counter(g, counters[i].counter));
     }
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
         snprintf(name, sizeof(name), "hardtack_gateway_%s", gauges[i].name);
-        family(out, name, "gauge", gauges[i].help);
+        gw_metric_family(out, name, "gauge", gauges[i].help);
         fprintf(out, "%s %" PRIu64 "\n", name, gauge(g, gauges[i].gauge));
-    }
-}
-
-/* ---- the node ------------------------------------------------------------ */
-
-struct actors {
-    uint64_t count, messages, bytes;
-};
-
-static void add_actor(const ht_actor_info *info, void *arg)
-{
-    struct actors *sum = arg;
-
-    sum->count++;
-    sum->messages += info->mailbox_messages;
-    sum->bytes += info->mailbox_bytes;
-}
-
-static void add_group(const char *scope,
-                      const char *group,
-                      const ht_ref *refs,
-                      size_t count,
-                      void *arg)
-{
-    (void)scope;
-    (void)group;
-    (void)refs;
-    (void)count;
-    ++*(uint64_t *)arg;
-}
-
-static void one(FILE *out, const char *name, const char *help, uint64_t value)
-{
-    family(out, name, "gauge", help);
-    fprintf(out, "%s %" PRIu64 "\n", name, value);
-}
-
-static void write_node(FILE *out, ht_node *node)
-{
-    struct actors actors = {0};
-    uint64_t groups = 0;
-
-    ht_actor_each(node, add_actor, &actors);
-    ht_group_each(node, add_group, &groups);
-    family(out, "hardtack_node_info", "gauge", "The node; always 1.");
-    fputs("hardtack_node_info{node=\"", out);
-    label(out, ht_node_name(node));
-    fprintf(out, "\",version=\"%s\",incarnation=\"%" PRIu64 "\"} 1\n",
-            ht_version(), ht_node_incarnation(node));
-    one(out, "hardtack_actors", "Actors alive.", actors.count);
-    one(out, "hardtack_mailbox_messages", "Messages in mailboxes.",
-        actors.messages);
-    one(out, "hardtack_mailbox_bytes", "Bytes in mailboxes.", actors.bytes);
-    one(out, "hardtack_groups", "Process groups that have members.", groups);
-}
-
-/* One column of all peers: a family's lines stand together. */
-struct column {
-    FILE *out;
-    const char *name;
-    uint64_t (*value)(const ht_peer_info *info);
-    bool seconds;
-};
-
-static void peer_line(const ht_peer_info *info, void *arg)
-{
-    const struct column *column = arg;
-    uint64_t value = column->value(info);
-
-    if (info->name[0] == '\0' || info->hidden) {
-        return;
-    }
-    fprintf(column->out, "%s{peer=\"", column->name);
-    label(column->out, info->name);
-    if (column->seconds) {
-        fprintf(column->out, "\"} %.6f\n", (double)value / 1e6);
-    } else {
-        fprintf(column->out, "\"} %" PRIu64 "\n", value);
-    }
-}
-
-static uint64_t peer_up(const ht_peer_info *info)
-{
-    return strcmp(info->state, "ready") == 0;
-}
-
-#define FIELD(field)                                                           \
-    static uint64_t peer_##field(const ht_peer_info *info)                     \
-    {                                                                          \
-        return info->field;                                                    \
-    }
-FIELD(rtt_us)
-FIELD(sent_frames)
-FIELD(sent_bytes)
-FIELD(received_frames)
-FIELD(received_bytes)
-FIELD(outbox_bytes)
-FIELD(outbox_refused)
-FIELD(calls_in_flight)
-FIELD(dropped)
-#undef FIELD
-
-static void write_peers(FILE *out, ht_node *node)
-{
-    static const struct {
-        const char *name, *type, *help;
-        uint64_t (*value)(const ht_peer_info *info);
-    } columns[] = {
-        {"hardtack_peer_up", "gauge", "Whether the link is ready.", peer_up},
-        {"hardtack_peer_round_trip_seconds", "gauge",
-         "Of the last heartbeat; 0: none yet.", peer_rtt_us},
-        {"hardtack_peer_sent_frames_total", "counter", "Frames sent.",
-         peer_sent_frames},
-        {"hardtack_peer_sent_bytes_total", "counter", "Bytes sent.",
-         peer_sent_bytes},
-        {"hardtack_peer_received_frames_total", "counter", "Frames received.",
-         peer_received_frames},
-        {"hardtack_peer_received_bytes_total", "counter", "Bytes received.",
-         peer_received_bytes},
-        {"hardtack_peer_outbox_bytes", "gauge", "Bytes in the outbox.",
-         peer_outbox_bytes},
-        {"hardtack_peer_outbox_refused_total", "counter",
-         "Messages refused since the outbox was full.", peer_outbox_refused},
-        {"hardtack_peer_calls_in_flight", "gauge", "Calls not answered yet.",
-         peer_calls_in_flight},
-        {"hardtack_peer_dropped_total", "counter",
-         "Casts that came and nobody took.", peer_dropped},
-    };
-
-    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
-        struct column column = {.out = out,
-                                .name = columns[i].name,
-                                .value = columns[i].value,
-                                .seconds = columns[i].value == peer_rtt_us};
-
-        family(out, columns[i].name, columns[i].type, columns[i].help);
-        ht_peer_each(node, peer_line, &column);
     }
 }
 
@@ -296,10 +136,9 @@ char *gw_metrics(struct ht_gateway *gateway, size_t *ret_len)
     if (out == NULL) {
         return NULL;
     }
-    write_node(out, gateway->view.node);
-    write_peers(out, gateway->view.node);
+    failed = !gw_metrics_node(out, gateway->view.node);
     write_gateway(out, gateway);
-    failed = ferror(out) != 0;
+    failed = ferror(out) != 0 || failed;
     if (fclose(out) != 0 || failed) {
         free(text);
         return NULL;

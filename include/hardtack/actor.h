@@ -484,6 +484,17 @@ HT_API void ht_actor_each(ht_node *node,
                           void (*fn)(const ht_actor_info *info, void *arg),
                           void *arg);
 
+typedef struct ht_stats {
+    uint64_t actors;   /* alive */
+    uint64_t runnable; /* of them: have something to do, and no thread yet */
+    uint64_t handled;  /* messages so far */
+    uint64_t dropped;  /* so far, because a mailbox was full */
+    uint64_t timers;   /* that run */
+    uint64_t calls;    /* in flight */
+} ht_stats;
+/** The node in numbers: cheap, and not one moment's picture either. */
+HT_API void ht_node_stats(ht_node *node, ht_stats *ret_stats);
+
 /* ---- supervisors ------------------------------------------------------- */
 
 typedef enum ht_strategy {

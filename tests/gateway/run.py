@@ -8,8 +8,15 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "system"))
 import run  # noqa: E402
 import clients  # noqa: E402
+import seen  # noqa: E402
 
-run.scenarios = clients
+
+class Scenarios:
+    TABLE = clients.TABLE + [(name, clients.to_the_end(scenario))
+                             for name, scenario in seen.TABLE]
+
+
+run.scenarios = Scenarios
 
 if __name__ == "__main__":
     sys.exit(run.main())

@@ -38,6 +38,8 @@ static void test_routes(void **state)
     assert_int_equal(ask("HEAD /healthz HTTP/1.0\r\n\r\n"), 200);
     assert_int_equal(ask("GET /readyz HTTP/1.1\r\n" HOST "\r\n"), 200);
     assert_int_equal(ask("GET /metrics HTTP/1.1\r\n" HOST "\r\n"), 200);
+    assert_int_equal(
+        ask("GET /metrics HTTP/1.1\r\nHost: rebound.example\r\n\r\n"), 403);
     assert_int_equal(ask("GET /nothing HTTP/1.1\r\n" HOST "\r\n"), 404);
     assert_int_equal(ask("GET /ws HTTP/1.1\r\n" HOST "\r\n"), 426);
     assert_int_equal(

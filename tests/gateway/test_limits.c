@@ -284,7 +284,8 @@ static void test_client_that_reads(void **state)
 /* One that asks and asks and does not read the answers. */
 static void test_requests_whose_answers_nobody_reads(void **state)
 {
-    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char request[] =
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
     ht_gateway_config config = {.queued_bytes_max = 32 * 1024};
     int small = 4096;
     struct web w;

@@ -378,6 +378,21 @@ static void test_addresses_are_counted(void **state)
     gw_addresses_free(NULL);
 }
 
+static void test_hosts_of_this_machine(void **state)
+{
+    (void)state;
+    assert_true(gw_host_is_local(NULL));
+    assert_true(gw_host_is_local("localhost"));
+    assert_true(gw_host_is_local("LocalHost:80"));
+    assert_true(gw_host_is_local("127.0.0.1:8080"));
+    assert_true(gw_host_is_local("[::1]:8080"));
+    assert_false(gw_host_is_local("rebound.example:8080"));
+    assert_false(gw_host_is_local("localhost.example"));
+    assert_false(gw_host_is_local("[localhost.example]"));
+    assert_false(gw_host_is_local("::1:80"));
+    assert_false(gw_host_is_local(""));
+}
+
 static void test_origin_rules(void **state)
 {
     static const char *const some[] = {"https://a.org", "http://b.org:8080"};
@@ -411,4 +426,5 @@ CHECK_MAIN(cmocka_unit_test(test_queue_without_keeping_holds_nothing),
            cmocka_unit_test(test_bucket),
            cmocka_unit_test(test_address_keys),
            cmocka_unit_test(test_addresses_are_counted),
+           cmocka_unit_test(test_hosts_of_this_machine),
            cmocka_unit_test(test_origin_rules))

@@ -52,7 +52,7 @@ unsigned long gate_metric(struct gate *gate, const char *name)
 
     /* A gateway at its limit has not seen yet that somebody left. */
     WAIT_FOR(web_ask(gate->port,
-                     "GET /metrics HTTP/1.1\r\nHost: x\r\n"
+                     "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"
                      "Connection: close\r\n\r\n",
                      text, sizeof(text)) == 200);
     snprintf(line, sizeof(line), "\n%s ", name);
