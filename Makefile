@@ -19,7 +19,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wundef -Wvla -Wswitch-enum -Wformat=2 \
         -Wpointer-arith -Wcast-align -Wwrite-strings $(if $(WERROR),-Werror)
 CPPFLAGS_ALL = -D_GNU_SOURCE -DHT_VERSION='"$(VERSION)"' -Iinclude -I. \
-        -isystem $(BUILD) $(shell pkg-config --cflags $(DEPS) $(CLI_DEPS) 2>/dev/null)
+        -isystem $(BUILD) -isystem build/deps/include $(shell pkg-config --cflags $(DEPS) $(CLI_DEPS) 2>/dev/null)
 BASE  = -std=c17 -fPIC -fvisibility=hidden -pthread -MMD -MP $(CPPFLAGS_ALL) \
         $(SAN) $(CFLAGS)
 LIBS  = $(shell pkg-config --libs $(DEPS) 2>/dev/null) -pthread -lm
@@ -51,6 +51,15 @@ GW_MORE := $(patsubst %,$(BUILD)/%.o,base/mem base/table base/utf8 proto/arena p
 GW_A    := $(BUILD)/libhardtack-gateway.a
 GW_SO   := $(BUILD)/libhardtack-gateway.so.$(VERSION)
 
+# So is replicated state.  libraft is one object inside of it.
+RAFT_DEPS := zlib
+RAFT_LIBS  = $(shell pkg-config --libs $(RAFT_DEPS) 2>/dev/null)
+RAFT_LIB  := build/deps/lib/libraft.o
+RAFT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard raft/*.c kv/*.c)) $(PB_RAFT:.c=.o)
+RAFT_MORE := $(patsubst %,$(BUILD)/%.o,base/mem base/table base/utf8 proto/arena proto/pb)
+RAFT_A    := $(BUILD)/libhardtack-raft.a
+RAFT_SO   := $(BUILD)/libhardtack-raft.so.$(VERSION)
+
 CLI_SRCS := $(wildcard cli/*.c)
 CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o) $(JSON_OBJS)
 CLI_BIN  := $(BUILD)/bin/hardtack
@@ -70,7 +79,7 @@ TOOLS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/interop/cpeer.c tests/sy
 FUZZERS   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FILES      = $(shell git ls-files '*.[ch]' '*.cc')
 
-all: $(LIB_A) $(LIB_SO) $(GW_A) $(GW_SO) $(CLI_BIN) $(EX_BINS) $(PLUGINS) ## build library, program and examples
+all: $(LIB_A) $(LIB_SO) $(GW_A) $(GW_SO) $(RAFT_A) $(RAFT_SO) $(CLI_BIN) $(EX_BINS) $(PLUGINS) ## build library, program and examples
 
 tests: all $(TESTS) $(CXX_TESTS) $(SH_TESTS) $(TOOLS) ## build the tests
 
@@ -114,11 +123,12 @@ format: ## rewrite the sources in place
 lint: ## formatting and static analysis
 	$(Q)scripts/lint
 
-symbols: $(LIB_SO) $(LIB_A) $(GW_SO) $(GW_A) ## only ht_ symbols are exported
-	$(Q)! nm -D --defined-only $(LIB_SO) $(GW_SO) | awk 'NF == 3 && $$2 != "A" {print $$3}' | sed 's/@.*//' | grep -v '^ht_'
+symbols: $(LIB_SO) $(LIB_A) $(GW_SO) $(GW_A) $(RAFT_SO) $(RAFT_A) ## only ht_ symbols are exported
+	$(Q)! nm -D --defined-only $(LIB_SO) $(GW_SO) $(RAFT_SO) | awk 'NF == 3 && $$2 != "A" {print $$3}' | sed 's/@.*//' | grep -v '^ht_'
 	$(Q)! nm -g --defined-only $(LIB_A) | awk 'NF == 3 {print $$3}' | grep -v -e '^hti\?_' -e '^hardtack__'
 	$(Q)! nm -g --defined-only $(GW_A) | awk 'NF == 3 {print $$3}' | grep -v -e '^hti\?_' -e '^gw_' -e '^hardtack__'
-	$(Q)! nm -D --undefined-only $(GW_SO) | awk '{print $$2}' | grep -e '^hti_' -e '^gw_'
+	$(Q)! nm -g --defined-only $(RAFT_A) | awk 'NF == 3 {print $$3}' | grep -v -e '^hti\?_' -e '^hardtack__' -e '^raft_'
+	$(Q)! nm -D --undefined-only $(GW_SO) $(RAFT_SO) | awk '{print $$2}' | grep -e '^hti_' -e '^gw_' -e '^raft_'
 
 install: all ## into DESTDIR/PREFIX
 	$(Q)PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) VERSION=$(VERSION) SOVER=$(SOVER) BUILD=$(BUILD) scripts/install
@@ -149,10 +159,22 @@ $(GW_SO): $(GW_OBJS) $(GW_MORE) $(LIB_SO) node/libhardtack.map
 	$(Q)ln -sf $(@F) $(BUILD)/libhardtack-gateway.so.$(SOVER)
 	$(Q)ln -sf $(@F) $(BUILD)/libhardtack-gateway.so
 
+$(RAFT_LIB):
+	$(Q)scripts/setup-raft
+
+$(RAFT_A): $(RAFT_OBJS) $(RAFT_LIB)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(RAFT_SO): $(RAFT_OBJS) $(RAFT_LIB) $(RAFT_MORE) $(LIB_SO) node/libhardtack.map
+	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -Wl,-soname,libhardtack-raft.so.$(SOVER) \
+		-Wl,--version-script=node/libhardtack.map -o $@ $(RAFT_OBJS) $(RAFT_LIB) $(RAFT_MORE) $(LIB_SO) $(RAFT_LIBS) $(LIBS)
+	$(Q)ln -sf $(@F) $(BUILD)/libhardtack-raft.so.$(SOVER)
+	$(Q)ln -sf $(@F) $(BUILD)/libhardtack-raft.so
+
 # The program exports the library to its plugins.
-$(CLI_BIN): $(CLI_OBJS) $(GW_A) $(LIB_A)
+$(CLI_BIN): $(CLI_OBJS) $(GW_A) $(RAFT_A) $(LIB_A)
 	$(Q)mkdir -p $(@D) && $(CC) $(SAN) $(LDFLAGS) -rdynamic -Wl,--dynamic-list=node/libhardtack.list \
-		-o $@ $(filter %.o,$^) $(GW_A) -Wl,--whole-archive $(LIB_A) -Wl,--no-whole-archive $(CLI_LIBS) $(GW_LIBS) $(LIBS)
+		-o $@ $(filter %.o,$^) $(GW_A) $(RAFT_A) -Wl,--whole-archive $(LIB_A) -Wl,--no-whole-archive $(CLI_LIBS) $(GW_LIBS) $(LIBS)
 
 .SECONDEXPANSION:
 # The objects of a folder's .proto files, and of its sources that are no tests.
@@ -175,13 +197,15 @@ $(BUILD)/bench/gateway: $(GW_A)
 
 # A test links what else its folder holds.
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(call folder_sources,$$(dir $$*)) $$(call folder_protos,$$(dir $$*)) $$(call folder_protos,examples/calculator/) $(LIB_A)
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(GW_A),$^) $(LIB_A) -lcmocka $(CLI_LIBS) $(GW_LIBS) $(LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(GW_A) $(RAFT_A),$^) $(LIB_A) -lcmocka $(CLI_LIBS) $(GW_LIBS) $(RAFT_LIBS) $(LIBS)
 
 # The program's parts, without its main.
 $(filter $(BUILD)/tests/cli/%,$(TESTS)): $(filter-out %/main.o,$(CLI_OBJS))
 
 # The gateway's parts.
 $(filter $(BUILD)/tests/cli/% $(BUILD)/tests/gateway/%,$(TESTS)): $(GW_A)
+
+$(filter $(BUILD)/tests/cli/% $(BUILD)/tests/raft/% $(BUILD)/tests/kv/% $(BUILD)/tests/sim/%,$(TESTS)): $(RAFT_A)
 
 $(CXX_TESTS): $(BUILD)/%: %.cc $(LIB_A)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CPPFLAGS_ALL) $(SAN) $(CFLAGS) -MMD -MP -o $@ $< $(LIB_A) $(LIBS)
@@ -208,7 +232,7 @@ $(BUILD)/%.pb-c.h: $(BUILD)/%.pb-c.c ;
 $(BUILD)/%.pb-c.o: $(BUILD)/%.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
 	$(Q)$(CC) $(BASE) -w -c $< -o $@
 
-$(BUILD)/%.o: %.c | $(PB_ALL)
+$(BUILD)/%.o: %.c | $(PB_ALL) $(RAFT_LIB)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE) $(WARN) -I$(BUILD)/$(dir $*) -c $< -o $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

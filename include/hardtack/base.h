@@ -56,7 +56,11 @@ extern "C" {
     X(HT_EDUPLICATE, -2018, "another connection to this node was kept")        \
     X(HT_ESELF, -2019, "that is this node itself")                             \
     X(HT_ENAME, -2020, "peer is not the node that was dialled")                \
-    X(HT_EUNSUPPORTED, -2021, "peer does not support this")
+    X(HT_EUNSUPPORTED, -2021, "peer does not support this")                    \
+    X(HT_ENOSPC, -ENOSPC, "disk is full")                                      \
+    X(HT_ENOTLEADER, -2022, "this member does not lead the group")             \
+    X(HT_EUNKNOWN, -2023, "it may have been done or not")                      \
+    X(HT_ECORRUPT, -2024, "stored data is damaged")
 
 typedef enum ht_err {
     HT_OK = 0,
