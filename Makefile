@@ -61,7 +61,7 @@ RAFT_A    := $(BUILD)/libhardtack-raft.a
 RAFT_SO   := $(BUILD)/libhardtack-raft.so.$(VERSION)
 
 CLI_SRCS := $(wildcard cli/*.c)
-CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o) $(JSON_OBJS)
+CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o) $(JSON_OBJS) $(PB_KV:.c=.o)
 CLI_BIN  := $(BUILD)/bin/hardtack
 
 # One program a file in examples/*/; shared objects are *_plugin.c.

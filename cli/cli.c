@@ -22,6 +22,7 @@ const struct command cli_commands[] = {
     {"disconnect", "disconnect a node from another", cmd_disconnect},
     {"call", "call an actor and print what it answers", cmd_call},
     {"cast", "send an actor a message", cmd_cast},
+    {"kv", "the replicated key-value store", cmd_kv},
     {NULL, NULL, NULL},
 };
 

@@ -273,13 +273,40 @@ void client_close(struct client *client)
     client->peer = NULL;
 }
 
-static int tell(const struct client *client,
-                const char *method,
-                ht_err err,
-                const char *reason)
+ht_err client_call(struct client *client,
+                   const struct client_method *to,
+                   const ProtobufCMessage *request,
+                   uint32_t timeout_ms,
+                   ProtobufCMessage **ret_out,
+                   char reason[CLIENT_REASON_MAX])
 {
-    return cli_fail("%s of %s: %s%s%s", method, client->peer, ht_strerror(err),
-                    reason[0] != '\0' ? ": " : "", reason);
+    const ProtobufCMethodDescriptor *descriptor =
+        protobuf_c_service_descriptor_get_method_by_name(to->service,
+                                                         to->method);
+    ht_args args = HT_ARGS_INIT;
+    ht_reply reply = {HT_OK, "", NULL, 0, NULL};
+    ht_reader reader;
+    ht_err err;
+
+    ht_args_message(&args, request);
+    err = args.err;
+    if (err == HT_OK) {
+        err =
+            ht_call_name_wait(client->node, client->peer, to->actor, to->method,
+                              args.data, args.len, timeout_ms, &reply);
+    }
+    ht_args_fini(&args);
+    snprintf(reason, CLIENT_REASON_MAX, "%s", reply.reason);
+    if (err == HT_OK) {
+        reader = ht_reader_reply(&reply);
+        *ret_out = ht_read_message(&reader, descriptor->output);
+        if (*ret_out == NULL) {
+            err = HT_EPROTO;
+            snprintf(reason, CLIENT_REASON_MAX, "its answer is malformed");
+        }
+    }
+    ht_reply_fini(&reply);
+    return err;
 }
 
 int client_admin(struct client *client,
@@ -288,32 +315,15 @@ int client_admin(struct client *client,
                  uint32_t extra_ms,
                  ProtobufCMessage **ret_out)
 {
-    const ProtobufCMethodDescriptor *descriptor =
-        protobuf_c_service_descriptor_get_method_by_name(
-            &hardtack__admin__admin__descriptor, method);
-    ht_args args = HT_ARGS_INIT;
-    ht_reply reply = {HT_OK, "", NULL, 0, NULL};
-    ht_reader reader;
-    ht_err err;
-    int code = EXIT_OK;
+    const struct client_method to = {
+        ADMIN_NAME, &hardtack__admin__admin__descriptor, method};
+    char reason[CLIENT_REASON_MAX];
+    ht_err err = client_call(client, &to, request,
+                             client->timeout_ms + extra_ms, ret_out, reason);
 
-    ht_args_message(&args, request);
-    err = args.err;
     if (err == HT_OK) {
-        err = ht_call_name_wait(client->node, client->peer, ADMIN_NAME, method,
-                                args.data, args.len,
-                                client->timeout_ms + extra_ms, &reply);
+        return EXIT_OK;
     }
-    ht_args_fini(&args);
-    if (err != HT_OK) {
-        code = tell(client, method, err, reply.reason);
-    } else {
-        reader = ht_reader_reply(&reply);
-        *ret_out = ht_read_message(&reader, descriptor->output);
-        if (*ret_out == NULL) {
-            code = tell(client, method, HT_EPROTO, "its answer is malformed");
-        }
-    }
-    ht_reply_fini(&reply);
-    return code;
+    return cli_fail("%s of %s: %s%s%s", method, client->peer, ht_strerror(err),
+                    reason[0] != '\0' ? ": " : "", reason);
 }

@@ -40,6 +40,23 @@ struct client {
 int client_open(const struct client_opts *opts, struct client *client);
 void client_close(struct client *client);
 
+/* A method of an actor of the node that we are connected to. */
+struct client_method {
+    const char *actor;
+    const ProtobufCServiceDescriptor *service;
+    const char *method;
+};
+#define CLIENT_REASON_MAX 512
+/* Call it.  The request is borrowed, *ret_out is freed with
+ * protobuf_c_message_free_unpacked().  After an error reason is the callee's
+ * words, "" if there are none. */
+ht_err client_call(struct client *client,
+                   const struct client_method *to,
+                   const ProtobufCMessage *request,
+                   uint32_t timeout_ms,
+                   ProtobufCMessage **ret_out,
+                   char reason[CLIENT_REASON_MAX]);
+
 /* Call a method of the node's administration.  The request is borrowed,
  * *ret_out is freed with protobuf_c_message_free_unpacked().  An error has been
  * told; returns an exit code.  extra_ms is added to the timeout, for requests

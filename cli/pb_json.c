@@ -117,6 +117,19 @@ static json_t *field_json(const ProtobufCMessage *message,
     return array;
 }
 
+/* A oneof's field that is not the one set: its place holds another's value. */
+static bool is_absent(const ProtobufCMessage *message,
+                      const ProtobufCFieldDescriptor *field)
+{
+    uint32_t set;
+
+    if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) == 0) {
+        return false;
+    }
+    memcpy(&set, (const char *)message + field->quantifier_offset, sizeof(set));
+    return set != field->id;
+}
+
 json_t *pb_json(const ProtobufCMessage *message)
 {
     json_t *object = json_object();
@@ -125,6 +138,9 @@ json_t *pb_json(const ProtobufCMessage *message)
          i++) {
         const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
 
+        if (is_absent(message, field)) {
+            continue;
+        }
         if (json_object_set_new(object, field->name,
                                 field_json(message, field)) != 0) {
             json_decref(object);

@@ -12,7 +12,8 @@ import time
 from harness import Failed, Skipped, contains, equal, until
 
 COMMANDS = ["start", "demo", "cookie", "cert", "ping", "status", "nodes",
-            "groups", "actors", "connect", "disconnect", "call", "cast"]
+            "groups", "actors", "connect", "disconnect", "call", "cast",
+            "kv"]
 
 
 def calculator(scene, name, *args, **kwargs):
