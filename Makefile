@@ -15,14 +15,16 @@ Q       := $(if $(V),,@)
 
 DEPS     := libevent_core libevent_pthreads libssl libcrypto libsodium libprotobuf-c
 CLI_DEPS := jansson inih
+# Intel's Multi-Buffer library, where there is one: see node/tls_aes.h.
+IPSEC_MB := $(shell $(CC) -fsyntax-only -include intel-ipsec-mb.h -xc /dev/null 2>/dev/null && echo yes)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wundef -Wvla -Wswitch-enum -Wformat=2 \
         -Wpointer-arith -Wcast-align -Wwrite-strings $(if $(WERROR),-Werror)
 CPPFLAGS_ALL = -D_GNU_SOURCE -DHT_VERSION='"$(VERSION)"' -Iinclude -I. \
-        -isystem $(BUILD) -isystem build/deps/include $(shell pkg-config --cflags $(DEPS) $(CLI_DEPS) 2>/dev/null)
+        -isystem $(BUILD) -isystem build/deps/include $(if $(IPSEC_MB),-DHTI_WITH_IPSEC_MB) $(shell pkg-config --cflags $(DEPS) $(CLI_DEPS) 2>/dev/null)
 BASE  = -std=c17 -fPIC -fvisibility=hidden -pthread -MMD -MP $(CPPFLAGS_ALL) \
         $(SAN) $(CFLAGS)
-LIBS  = $(shell pkg-config --libs $(DEPS) 2>/dev/null) -pthread -lm
+LIBS  = $(shell pkg-config --libs $(DEPS) 2>/dev/null) $(if $(IPSEC_MB),-lIPSec_MB) -pthread -lm
 CLI_LIBS = $(shell pkg-config --libs $(CLI_DEPS) 2>/dev/null) -ldl
 
 # The layers, lowest first.
@@ -131,7 +133,7 @@ symbols: $(LIB_SO) $(LIB_A) $(GW_SO) $(GW_A) $(RAFT_SO) $(RAFT_A) ## only ht_ sy
 	$(Q)! nm -D --undefined-only $(GW_SO) $(RAFT_SO) | awk '{print $$2}' | grep -e '^hti_' -e '^gw_' -e '^raft_'
 
 install: all ## into DESTDIR/PREFIX
-	$(Q)PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) VERSION=$(VERSION) SOVER=$(SOVER) BUILD=$(BUILD) scripts/install
+	$(Q)PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) VERSION=$(VERSION) SOVER=$(SOVER) BUILD=$(BUILD) IPSEC_MB=$(IPSEC_MB) scripts/install
 
 clean: ## remove build/
 	$(Q)rm -rf build

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/tls_aes.h"
 #include "node/tls_internal.h"
 
 /* One hash for every suite.  With a SHA-384 suite among them the server would
@@ -99,8 +100,10 @@ static int psk_find(SSL *ssl,
 
 static SSL_CTX *ctx_new(bool server)
 {
-    SSL_CTX *ctx =
-        SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    const char *properties;
+    OSSL_LIB_CTX *lib = hti_tls_aes_context(&properties);
+    SSL_CTX *ctx = SSL_CTX_new_ex(
+        lib, properties, server ? TLS_server_method() : TLS_client_method());
 
     if (ctx == NULL) {
         return NULL;
