@@ -212,7 +212,7 @@ $(filter $(BUILD)/tests/cli/% $(BUILD)/tests/raft/% $(BUILD)/tests/kv/% $(BUILD)
 $(CXX_TESTS): $(BUILD)/%: %.cc $(LIB_A)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CPPFLAGS_ALL) $(SAN) $(CFLAGS) -MMD -MP -o $@ $< $(LIB_A) $(LIBS)
 
-$(TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIB_A)
+$(TOOLS): $(BUILD)/%: $(BUILD)/%.o $(PB_KV:.c=.o) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB_A) $(CLI_LIBS) $(LIBS)
 
 # The interoperability peer is all of its folder.
