@@ -139,6 +139,37 @@ static void forget_link(struct hti_conn *conn, ht_err why, const char *text)
     hti_link_closed(link, why, text);
 }
 
+static void cool(struct hti_conn *conn)
+{
+    struct hti_residents *r = hti_server_residents(conn->server, conn->loop);
+
+    if (conn->warm) {
+        TAILQ_REMOVE(&r->warm, conn, warm_entry);
+        r->warm_count--;
+        conn->warm = false;
+        hti_tls_rest(conn->tls);
+    }
+}
+
+void hti_conn_warm(struct hti_conn *conn)
+{
+    struct hti_residents *r = hti_server_residents(conn->server, conn->loop);
+
+    if (conn->state == HTI_CONN_CLOSED) {
+        return;
+    }
+    if (conn->warm) {
+        TAILQ_REMOVE(&r->warm, conn, warm_entry);
+    } else {
+        conn->warm = true;
+        r->warm_count++;
+    }
+    TAILQ_INSERT_TAIL(&r->warm, conn, warm_entry);
+    if (r->warm_count > HTI_WARM_MAX) {
+        cool(TAILQ_FIRST(&r->warm));
+    }
+}
+
 /* Stop being part of the loop, and give back what is the link's. */
 static void withdraw(struct hti_conn *conn)
 {
@@ -147,6 +178,7 @@ static void withdraw(struct hti_conn *conn)
     hti_timer_detach(&conn->loop->timers, &conn->timer);
     hti_loop_undefer(conn->loop, &conn->work);
     hti_pending_remove(&conn->server->pending, &conn->pending);
+    cool(conn);
     TAILQ_REMOVE(&hti_server_residents(conn->server, conn->loop)->conns, conn,
                  entry);
     if (conn->awake) {

@@ -63,6 +63,8 @@ struct hti_conn {
     struct hti_slice slice;     /* TLS: being encrypted */
     size_t slice_at;
     bool has_slice;
+    bool warm; /* TLS: among the loop's warm ones */
+    TAILQ_ENTRY(hti_conn) warm_entry;
 
     bool initiator, any_peer, is_unix, admin, cert_optional;
     unsigned encryption;
@@ -74,6 +76,9 @@ struct hti_conn {
 /* conn.c */
 void hti_conn_opened(struct hti_conn *conn); /* the link may be trusted now */
 
+/* TLS: it is used, and OpenSSL may keep its buffers until HTI_WARM_MAX others
+ * were used since. */
+void hti_conn_warm(struct hti_conn *conn);
 void hti_conn_make_link(struct hti_conn *conn, enum hti_session_mode mode);
 
 /* conn_begin.c */

@@ -53,6 +53,7 @@ static void read_plain(struct hti_conn *conn)
             stream_ended(conn, n);
             return;
         }
+        hti_io_heat(&conn->io);
         got = (size_t)n;
         total += got;
         hti_link_count_received(conn->link, got);
@@ -142,6 +143,7 @@ static void read_tls(struct hti_conn *conn)
             stream_ended(conn, n);
             break;
         }
+        hti_io_heat(&conn->io);
         total += (size_t)n;
         hti_link_count_received(conn->link, (size_t)n);
         hti_tls_feed(conn->tls, loop->read_buf, (size_t)n);
@@ -153,7 +155,7 @@ static void read_tls(struct hti_conn *conn)
         }
     }
     hti_tls_feed(conn->tls, NULL, 0);
-    hti_tls_rest(conn->tls);
+    hti_conn_warm(conn);
 }
 
 void hti_conn_read(struct hti_conn *conn)

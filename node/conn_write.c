@@ -446,12 +446,9 @@ static enum hti_flush flush_tls(struct hti_conn *conn)
         }
     }
     assert(conn->loop->cipher.len == 0);
+    hti_conn_warm(conn);
     while (written < HTI_CONN_WRITE_MAX) {
         int rc = encrypt(conn, &written);
-
-        if (rc != 0) {
-            hti_tls_rest(conn->tls);
-        }
 
         if (rc < 0) {
             conn->loop->cipher.len = 0;

@@ -20,8 +20,9 @@
 
 /* Messages a turn may handle before descriptors are looked at again. */
 #define TURN_BUDGET 4096
-/* Looks at the descriptors between two sched_yield(), while polling. */
-#define YIELD_INTERVAL 8
+/* Looks at the hot descriptors between two at all of them and a sched_yield(),
+ * while polling. */
+#define LOOKS_INTERVAL 16
 /* Tasks a round takes from other threads. */
 #define TASKS_MAX 1024
 
@@ -151,11 +152,36 @@ ht_err hti_io_set(struct hti_io *io, int events)
     return io_set(io, events, 0);
 }
 
+void hti_io_heat(struct hti_io *io)
+{
+    struct hti_io **hot = io->loop->hot;
+    unsigned i = 0;
+
+    io->loop->activity++;
+    while (i < HTI_LOOP_HOT - 1 && hot[i] != io) {
+        i++;
+    }
+    for (; i > 0; i--) {
+        hot[i] = hot[i - 1];
+    }
+    hot[0] = io;
+}
+
+static void io_cool(const struct hti_io *io)
+{
+    for (unsigned i = 0; i < HTI_LOOP_HOT; i++) {
+        if (io->loop->hot[i] == io) {
+            io->loop->hot[i] = NULL;
+        }
+    }
+}
+
 void hti_io_fini(struct hti_io *io)
 {
     if (io->loop == NULL) {
         return;
     }
+    io_cool(io);
     (void)io_set(io, 0, 0);
     io->loop = NULL;
 }
@@ -370,11 +396,33 @@ static void loop_sleep(struct hti_loop *loop, uint64_t deadline_ns)
     loop->slept = false;
 }
 
+static void try_hot(struct hti_loop *loop)
+{
+    for (unsigned i = 0; i < HTI_LOOP_HOT; i++) {
+        if (loop->hot[i] != NULL) {
+            loop->hot[i]->ready(loop->hot[i], HT_READ);
+        }
+    }
+}
+
+/* Not all each time: asking epoll costs more than a read that finds nothing.
+ * Nor yielding: where threads outnumber cores, whoever we wait for may be
+ * waiting for this one. */
+static void loop_look(struct hti_loop *loop)
+{
+    if (++loop->looks % LOOKS_INTERVAL == 0) {
+        sched_yield();
+    } else if (loop->hot[0] != NULL) {
+        try_hot(loop);
+        return;
+    }
+    poll_descriptors(loop);
+}
+
 /* Waking a sleeping thread costs more than a message: wait a little for the
  * next one.  True if something came. */
 static bool loop_spin(struct hti_loop *loop, uint64_t deadline_ns)
 {
-    unsigned looks = 0;
     uint64_t end;
 
     if (loop->spin_ns == 0) {
@@ -386,16 +434,11 @@ static bool loop_spin(struct hti_loop *loop, uint64_t deadline_ns)
     }
     loop->activity = 0;
     do {
-        poll_descriptors(loop);
+        loop_look(loop);
         if (loop->activity > 0 ||
             atomic_load_explicit(&loop->state, memory_order_relaxed) ==
                 STATE_NOTIFIED) {
             return true;
-        }
-        /* Where threads outnumber cores, whoever we wait for may be waiting
-         * for this one.  Not each time: it costs as much as the look. */
-        if (++looks % YIELD_INTERVAL == 0) {
-            sched_yield();
         }
     } while (hti_clock_ns() < end);
     return false;

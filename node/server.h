@@ -24,12 +24,19 @@ struct hti_listener;
 TAILQ_HEAD(hti_conn_list, hti_conn);
 TAILQ_HEAD(hti_dialer_list, hti_dialer);
 
+#define HTI_WARM_MAX 16
+
 /* Dials that could not even begin, until the cluster is told. */
 #define HTI_UNDIALLED_MAX 64
 
 /* What lives on one loop; only its thread touches it. */
 struct hti_residents {
     struct hti_conn_list conns;
+    /* Encrypted ones whose OpenSSL keeps its buffers, some 34 KiB each, the
+     * last used last: making and freeing them costs as much as a small record,
+     * and thousands of idle peers must not keep them. */
+    struct hti_conn_list warm;
+    unsigned warm_count;
     struct hti_dialer_list dialers;
     struct hti_task close_all;
     struct hti_server *server;

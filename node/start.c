@@ -138,6 +138,7 @@ static ht_err make_loops(struct hti_server *server)
             return err;
         }
         TAILQ_INIT(&r->conns);
+        TAILQ_INIT(&r->warm);
         TAILQ_INIT(&r->dialers);
         r->close_all.run = close_all;
         r->server = server;

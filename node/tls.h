@@ -79,7 +79,7 @@ long hti_tls_read(struct hti_tls_conn *conn, void *into, size_t cap);
 #define HTI_TLS_RECORD_ROOM (HTI_TLS_RECORD + 512)
 long hti_tls_write(struct hti_tls_conn *conn, const void *data, size_t len);
 /* Give back the buffers of OpenSSL's that hold nothing, some 34 KiB: after a
- * handshake, and after a round's reading or writing. */
+ * handshake, and when others were used since. */
 void hti_tls_rest(struct hti_tls_conn *conn);
 /* Say goodbye, into the sink. */
 void hti_tls_bye(struct hti_tls_conn *conn);

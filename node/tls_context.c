@@ -119,7 +119,7 @@ static SSL_CTX *ctx_new(bool server)
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
     /* Not SSL_MODE_RELEASE_BUFFERS: that makes and frees a buffer a record.
-     * hti_tls_rest() frees them once a round. */
+     * hti_tls_rest() frees those of connections that are not in use. */
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     /* Without VERIFY_PEER a client would take any certificate of a server that
