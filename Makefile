@@ -196,6 +196,7 @@ $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter-out $(GW_A) $(LIB_A),$^) $(filter $(GW_A),$^) $(LIB_A) $(if $(filter $(GW_A),$^),$(GW_LIBS)) $(LIBS)
 
 $(BUILD)/bench/gateway: $(GW_A)
+$(BUILD)/bench/kv: $(PB_KV:.c=.o)
 
 # A test links what else its folder holds.
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(call folder_sources,$$(dir $$*)) $$(call folder_protos,$$(dir $$*)) $$(call folder_protos,examples/calculator/) $(LIB_A)
