@@ -8,11 +8,13 @@
 
 #include <sodium.h>
 
+#include "cli/cert_name.h"
 #include "cli/cli.h"
 #include "cli/setting.h"
 #include "proto/admin/admin.pb-c.h"
 
-#define ADMIN_NAME "hardtack.admin"
+#define ADMIN_NAME      "hardtack.admin"
+#define CLIENT_NAME_MAX 300
 
 enum {
     OPT_COOKIE_FILE = 0x100,
@@ -38,9 +40,12 @@ static const struct argp_option options[] = {
      10},
     {"node-name", OPT_PEER_NAME, "NAME@HOST", 0,
      "refuse a node of another name", 10},
-    {"encryption", OPT_ENCRYPTION, "HOW", 0, "cookie (default), tls or none",
+    {"encryption", OPT_ENCRYPTION, "HOW", 0,
+     "cookie (default), tls (default with --tls-cert) or none", 10},
+    {"tls-cert", OPT_TLS_CERT, "FILE", 0,
+     "our certificate chain, PEM, as `hardtack cert node` "
+     "makes it",
      10},
-    {"tls-cert", OPT_TLS_CERT, "FILE", 0, "our certificate chain, PEM", 10},
     {"tls-key", OPT_TLS_KEY, "FILE", 0, "its key, PEM", 10},
     {"tls-ca", OPT_TLS_CA, "FILE", 0, "the authorities we trust, PEM", 10},
     {NULL, 0, NULL, 0, "Output:", 20},
@@ -166,7 +171,8 @@ static const char *hint(ht_err err, bool is_unix)
     case HT_EAUTH:
         return "; is --cookie-file the cookie of this cluster?";
     case HT_ETLS:
-        return "; do --encryption and the cookie agree with the node's?";
+        return "; do --encryption, the certificates and the cookie agree with "
+               "the node's?";
     case HT_EACCES:
         return "; the admin socket is for the user that runs the node";
     case HT_ENAME:
@@ -185,10 +191,44 @@ static void find_peer(const ht_peer_info *info, void *arg)
     }
 }
 
+/* What we are called: anything that nobody else is, or what our certificate
+ * allows.  False: told. */
+static bool choose_name(const struct client_opts *opts,
+                        char name[CLIENT_NAME_MAX],
+                        char **ret_host)
+{
+    uint8_t random[8];
+    char mark[2 * sizeof(random) + 1];
+    char *node = NULL;
+    char *at;
+
+    *ret_host = NULL;
+    if (sodium_init() < 0) {
+        (void)cli_fail("no source of random numbers");
+        return false;
+    }
+    randombytes_buf(random, sizeof(random));
+    (void)sodium_bin2hex(mark, sizeof(mark), random, sizeof(random));
+    if (opts->tls_cert == NULL) {
+        snprintf(name, CLIENT_NAME_MAX, "hardtack-cli-%s", mark);
+        return true;
+    }
+    node = cert_node_name(opts->tls_cert);
+    if (node == NULL) {
+        return false;
+    }
+    at = strchr(node, '@');
+    snprintf(name, CLIENT_NAME_MAX, "%.*s+%s", (int)(at - node), node, mark);
+    *ret_host = strdup(at + 1);
+    free(node);
+    return *ret_host != NULL;
+}
+
 static int
 start_node(const struct client_opts *opts, bool is_unix, ht_node **ret_node)
 {
-    char name[64];
+    char name[CLIENT_NAME_MAX];
+    char *host;
     ht_config config = {
         .name = name,
         .hidden = true,
@@ -201,16 +241,8 @@ start_node(const struct client_opts *opts, bool is_unix, ht_node **ret_node)
         .tls_ca_file = opts->tls_ca,
     };
     const char *env = getenv("HARDTACK_COOKIE_FILE");
-    uint8_t random[8];
-    char text[2 * sizeof(random) + 1];
     ht_err err;
 
-    if (sodium_init() < 0) {
-        return cli_fail("no source of random numbers");
-    }
-    randombytes_buf(random, sizeof(random));
-    (void)sodium_bin2hex(text, sizeof(text), random, sizeof(random));
-    snprintf(name, sizeof(name), "hardtack-cli-%s", text);
     if (config.cookie_file == NULL && env != NULL && env[0] != '\0') {
         config.cookie_file = env;
     }
@@ -221,7 +253,12 @@ start_node(const struct client_opts *opts, bool is_unix, ht_node **ret_node)
                         "--cookie-file FILE or HARDTACK_COOKIE_FILE",
                         opts->node != NULL ? opts->node : "HOST:PORT");
     }
+    if (!choose_name(opts, name, &host)) {
+        return EXIT_FAILED;
+    }
+    config.hostname = host;
     err = ht_node_start(&config, ret_node);
+    free(host);
     if (err != HT_OK) {
         const char *words = ht_start_error();
         return cli_fail("%s", words[0] != '\0' ? words : ht_strerror(err));
@@ -249,6 +286,8 @@ int client_open(const struct client_opts *opts, struct client *client)
     if (opts->encryption != NULL) {
         (void)setting_read(SETTING_ENCRYPTION, opts->encryption,
                            &connect.encryption);
+    } else if (opts->tls_cert != NULL && !is_unix) {
+        connect.encryption = HT_ENCRYPT_TLS;
     }
     err = ht_client_connect(client->node, client->address, &connect);
     if (err != HT_OK) {

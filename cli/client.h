@@ -17,7 +17,9 @@ struct client_opts {
     const char *node; /* unix:/path or host:port; NULL: see client_address() */
     const char *name; /* that the node must have; NULL: any */
     const char *cookie_file;
-    const char *encryption; /* "cookie", "tls", "none"; NULL: cookie */
+    /* "cookie", "tls", "none"; NULL: tls if there is a certificate, else
+     * cookie */
+    const char *encryption;
     const char *tls_cert, *tls_key, *tls_ca;
     uint32_t timeout_ms; /* 0: 5000 */
     bool json;

@@ -414,6 +414,27 @@ const char *hti_tls_why(const struct hti_tls_conn *conn)
     return conn->why;
 }
 
+/* A client of a node bears the node's name with a mark of its own in it:
+ * name+0123456789abcdef@host is one of name@host's.  Hence one certificate is
+ * good for any number of them at once. */
+static bool is_name_or_client(const char *name, const char *uri, size_t len)
+{
+    const char *at = strchr(name, '@');
+    size_t mark = 1 + HTI_CLIENT_MARK, before;
+
+    if (len == strlen(name)) {
+        return memcmp(uri, name, len) == 0;
+    }
+    if (at == NULL || (size_t)(at - name) <= mark ||
+        len + mark != strlen(name) || at[-(ptrdiff_t)mark] != '+' ||
+        strspn(at - HTI_CLIENT_MARK, "0123456789abcdef") != HTI_CLIENT_MARK) {
+        return false;
+    }
+    before = (size_t)(at - name) - mark;
+    return memcmp(uri, name, before) == 0 &&
+           memcmp(uri + before, at, len - before) == 0;
+}
+
 /* 1: a URI names the node; 0: URIs of ours name others; -1: it has none. */
 static int uri_matches(X509 *cert, const char *name)
 {
@@ -436,8 +457,7 @@ static int uri_matches(X509 *cert, const char *name)
         if (len < prefix || memcmp(uri, HTI_CERT_URI, prefix) != 0) {
             continue;
         }
-        found = len - prefix == strlen(name) &&
-                memcmp(uri + prefix, name, len - prefix) == 0;
+        found = is_name_or_client(name, uri + prefix, len - prefix);
     }
     GENERAL_NAMES_free(names);
     return found;
@@ -454,7 +474,8 @@ static bool host_matches(X509 *cert, const char *host)
            X509_check_ip_asc(cert, host, 0) == 1;
 }
 
-/* Who dialled knows where; who accepted knows only what the peer claims. */
+/* Who dialled knows where; who accepted knows only what the peer claims.  URIs
+ * of ours limit which names a certificate is good for, whoever asks. */
 static bool
 ractor_matches(const struct hti_tls_conn *conn, X509 *cert, const char *name)
 {
@@ -465,13 +486,13 @@ ractor_matches(const struct hti_tls_conn *conn, X509 *cert, const char *name)
         return !conn->initiator && conn->cert_optional;
     }
     uri = uri_matches(cert, name);
-    if (uri >= 0) {
-        return uri == 1;
+    if (uri == 0) {
+        return false;
     }
     if (conn->initiator) {
         return conn->host[0] != '\0' && host_matches(cert, conn->host);
     }
-    return at != NULL && host_matches(cert, at + 1);
+    return uri == 1 || (at != NULL && host_matches(cert, at + 1));
 }
 
 bool hti_tls_cert_matches(const struct hti_tls_conn *conn,

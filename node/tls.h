@@ -26,6 +26,8 @@
 #include "session/session.h"
 
 #define HTI_CERT_URI "hardtack:"
+/* Hexadecimal digits behind the '+' in the name of a node's client. */
+#define HTI_CLIENT_MARK 16
 
 struct hti_tls;
 struct hti_tls_conn;

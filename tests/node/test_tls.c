@@ -245,6 +245,15 @@ static void test_certificate_names(void **state)
     names_of(true, "DNS:host", "a@host", false);
     names_of(true, "DNS:localhost", "a@localhost", false);
     names_of(true, "IP:10.1.2.3", "a@10.1.2.3", false);
+    /* Its clients, and nothing that only looks like one. */
+    names_of(true, "URI:hardtack:a@host", "a+0123456789abcdef@host", true);
+    names_of(true, "URI:hardtack:a@host", "b+0123456789abcdef@host", false);
+    names_of(true, "URI:hardtack:a@host", "a+0123456789abcdef@host2", false);
+    names_of(true, "URI:hardtack:a@host", "a+0123456789abcde@host", false);
+    names_of(true, "URI:hardtack:a@host", "a+0123456789abcdeg@host", false);
+    names_of(true, "URI:hardtack:a@host", "a-0123456789abcdef@host", false);
+    names_of(true, "URI:hardtack:aa@host", "a+0123456789abcdef@host", false);
+    names_of(true, "URI:hardtack:a@host", "+0123456789abcdef@host", false);
 }
 
 /* Of a ractor node that dialled us: its host, or its name if it has one. */
@@ -309,7 +318,11 @@ static void test_certificate_of_dialled_ractor(void **state)
     dialled("DNS:node.example", "node.example", "x@anywhere", true);
     dialled("DNS:localhost", "node.example", "x@localhost", false);
     dialled("IP:10.0.0.1", "10.0.0.1", "x@anywhere", true);
-    dialled("URI:hardtack:x@anywhere", NULL, "x@anywhere", true);
+    /* A URI of ours stands for no host, and limits the names. */
+    dialled("URI:hardtack:x@anywhere", NULL, "x@anywhere", false);
+    dialled("URI:hardtack:x@anywhere,DNS:localhost", NULL, "x@anywhere", true);
+    dialled("URI:hardtack:x@anywhere,DNS:localhost", "node.example",
+            "x@anywhere", false);
     dialled("URI:hardtack:y@anywhere,DNS:localhost", NULL, "x@anywhere", false);
 }
 

@@ -658,6 +658,39 @@ def bad_certificates(scene):
     call_works(b, a)
 
 
+def administration_by_certificate(scene):
+    """A node that takes nothing but certificates is reached with one."""
+    d, other = scene.path("tls"), scene.path("other")
+    scene.run("cert", "ca", d)
+    scene.run("cert", "ca", other)
+    scene.run("cert", "node", d, "a@test")
+    scene.run("cert", "node", d, "ops@desk")
+    scene.run("cert", "node", other, "ops@desk")
+    a = calculator(scene, "a", "--encryption", "tls",
+                   "--load", scene.plugin("slow") + ":700",
+                   *tls_args(scene, d, "a@test"))
+    where = ["--node", a.address(), "--cookie-file", scene.cookie]
+    ops = where + tls_args(scene, d, "ops@desk")
+    contains(scene.run("status", *ops).out, "a@test")
+    equal(scene.run("call", "calculator", "Add", '{"a": 1, "b": 2}',
+                    *ops).json()["value"], 3.0)
+    # Two at a time: neither displaces the other.
+    slow = subprocess.Popen([scene.program, "call", "slow", "Slow", "--text",
+                             "x", *ops], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, env=scene.env)
+    until("the call is being handled",
+          lambda: any(r["name"] == "slow" and r["handled"] > 0
+                      for r in scene.run("actors", "--json", *ops).json()))
+    out, err = slow.communicate(timeout=20)
+    equal((slow.returncode, out.decode()), (0, "done\n"), err.decode())
+    contains(scene.run("status", *where, code=1).err, "cannot connect to")
+    contains(scene.run("status", *where, *tls_args(scene, other, "ops@desk"),
+                       code=1).err, "cannot connect to")
+    contains(scene.run("status", *where, "--tls-cert", scene.cookie,
+                       code=1).err, "holds no certificate in PEM")
+    equal(a.peers(), {})
+
+
 def tls_to_a_plaintext_port(scene):
     plain = ["--encryption", "none"]
     a, b = pair(scene, *plain)
@@ -809,5 +842,6 @@ TABLE = [(fn.__name__, fn) for fn in (
     calls_and_casts, call_times_out, help_and_usage, no_node_there,
     environment, bad_configurations, bad_cookies, wrong_cookie, bad_plugins,
     places_in_use, stale_socket, same_name_and_itself, certificates,
-    bad_certificates, certificates_are_renewed, tls_to_a_plaintext_port,
+    bad_certificates, certificates_are_renewed,
+    administration_by_certificate, tls_to_a_plaintext_port,
     calculator_example, partition, demo, demo_without_its_plugin)]
