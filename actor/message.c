@@ -186,6 +186,7 @@ static ht_err run_cast(ht_actor *a, ht_msg *msg)
     if (is_refusal(err)) {
         char quoted[96];
 
+        atomic_fetch_add_explicit(&a->dropped, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&a->node->dropped, 1, memory_order_relaxed);
         hti_log(&a->node->log, HT_LOG_DEBUG, "HT-ACTOR-REFUSED",
                 "pid=%llu variant=%s err=%s", (unsigned long long)a->own_pid,

@@ -502,11 +502,36 @@ void hti_loop_poll(struct hti_loop *loop, uint64_t wait_ns)
 
 /* ---- life --------------------------------------------------------------- */
 
+#define DESCRIPTORS_OF_A_BASE 6
+
+/* libevent ends the process if it finds no descriptors for the signals that we
+ * do not use: so look whether there are some, with a few to spare. */
+static bool has_descriptors(void)
+{
+    int fds[DESCRIPTORS_OF_A_BASE];
+    int count = 0, saved;
+
+    while (count < DESCRIPTORS_OF_A_BASE &&
+           (fds[count] = eventfd(0, EFD_CLOEXEC)) >= 0) {
+        count++;
+    }
+    saved = errno;
+    for (int i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+    errno = saved;
+    return count == DESCRIPTORS_OF_A_BASE;
+}
+
 static struct event_base *base_new(void)
 {
-    struct event_config *config = event_config_new();
+    struct event_config *config;
     struct event_base *base = NULL;
 
+    if (!has_descriptors()) {
+        return NULL;
+    }
+    config = event_config_new();
     if (config == NULL) {
         return NULL;
     }

@@ -55,8 +55,22 @@ static uint64_t next_incarnation(void)
     return now;
 }
 
+/* What the kernel refused, most likely for want of descriptors; errno 0: it was
+ * not the kernel. */
+static ht_err kernel_refused(const char *what, ht_err err, char *why)
+{
+    int code = errno;
+
+    if (code == 0 || code == ENOMEM) {
+        return code == 0 ? err : HT_ENOMEM;
+    }
+    snprintf(why, HTI_WHY_BYTES, "cannot make %s: %s", what, strerror(code));
+    return HT_EIO;
+}
+
 static ht_err server_new(struct hti_settings *settings,
-                         struct hti_server **ret_server)
+                         struct hti_server **ret_server,
+                         char *why)
 {
     struct hti_server *server = NULL;
 
@@ -76,7 +90,8 @@ static ht_err server_new(struct hti_settings *settings,
     hti_host_random(server->instance, sizeof(server->instance));
     server->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     *ret_server = server;
-    return server->stop_fd < 0 ? HT_EIO : HT_OK;
+    return server->stop_fd < 0 ? kernel_refused("an eventfd", HT_EIO, why)
+                               : HT_OK;
 }
 
 static ht_err
@@ -246,6 +261,15 @@ static ht_err make_cluster(struct hti_server *server, struct hti_keyring *keys)
 
 /* ---- start -------------------------------------------------------------- */
 
+static ht_err make_loops_or_say(struct hti_server *server, char *why)
+{
+    ht_err err;
+
+    errno = 0;
+    err = make_loops(server);
+    return err != HT_OK ? kernel_refused("an event loop", err, why) : HT_OK;
+}
+
 static ht_err build(struct hti_server *server, char *why)
 {
     struct hti_keyring *keys = NULL;
@@ -261,7 +285,7 @@ static ht_err build(struct hti_server *server, char *why)
         err = hti_resolver_new(&server->resolver);
     }
     if (err == HT_OK) {
-        err = make_loops(server);
+        err = make_loops_or_say(server, why);
     }
     if (err == HT_OK) {
         err = make_runtime(server);
@@ -299,14 +323,22 @@ static ht_err dial_seeds(struct hti_server *server)
     return HT_OK;
 }
 
-static ht_err go(struct hti_server *server)
+static ht_err start_loops(struct hti_server *server, char *why)
 {
-    const struct hti_settings *s = server->settings;
     ht_err err = HT_OK;
 
-    for (unsigned i = 0; i < s->scheds && err == HT_OK; i++) {
+    errno = 0;
+    for (unsigned i = 0; i < server->settings->scheds && err == HT_OK; i++) {
         err = hti_loop_start(&server->loops[i], server->node);
     }
+    return err != HT_OK ? kernel_refused("a thread", err, why) : HT_OK;
+}
+
+static ht_err go(struct hti_server *server, char *why)
+{
+    const struct hti_settings *s = server->settings;
+    ht_err err = start_loops(server, why);
+
     if (err == HT_OK && s->c.single_threaded) {
         hti_sched_enter(server->node, 0);
     }
@@ -444,13 +476,13 @@ ht_err ht_node_start(const ht_config *config, ht_node **ret_node)
     }
     err = hti_settings_new(config, &settings, why, sizeof(why));
     if (err == HT_OK) {
-        err = server_new(settings, &server);
+        err = server_new(settings, &server, why);
     }
     if (err == HT_OK) {
         err = build(server, why);
     }
     if (err == HT_OK) {
-        err = go(server);
+        err = go(server, why);
     }
     if (err != HT_OK) {
         if (why[0] == '\0') {

@@ -123,13 +123,19 @@ static ht_err handle_other(ht_actor *self,
                            const ht_msg *msg,
                            ht_call call)
 {
-    if (typed->around->handle != NULL) {
-        return typed->around->handle(self, msg, call);
+    return typed->around->handle != NULL
+               ? typed->around->handle(self, msg, call)
+               : HT_ENOVARIANT;
+}
+
+/* A call is answered, a cast counted as dropped, and the actor lives on; which
+ * HT_ENOMEM would not let it. */
+static ht_err refuse(ht_actor *self, ht_call call, ht_err err)
+{
+    if (err == HT_ENOMEM && call.id != 0) {
+        ht_reply_error(self, call, HT_EOVERLOAD, NULL);
     }
-    if (call.id != 0) {
-        ht_reply_error(self, call, HT_ENOVARIANT, NULL);
-    }
-    return HT_OK;
+    return HT_EARGS;
 }
 
 static void invoke(const struct typed *typed,
@@ -160,12 +166,11 @@ static ht_err typed_handle(ht_actor *self, const ht_msg *msg, ht_call call)
         return handle_other(self, typed, msg, call);
     }
     err = hti_unpack_argument(method->input, ht_msg_args(msg), &input);
-    if (err == HT_OK) {
-        invoke(typed, method, input, ht_msg_from(msg), call);
-        protobuf_c_message_free_unpacked(input, NULL);
-    } else if (call.id != 0) {
-        ht_reply_error(self, call, err == HT_ENOMEM ? HT_EOVERLOAD : err, NULL);
+    if (err != HT_OK) {
+        return refuse(self, call, err);
     }
+    invoke(typed, method, input, ht_msg_from(msg), call);
+    protobuf_c_message_free_unpacked(input, NULL);
     return HT_OK;
 }
 

@@ -476,7 +476,7 @@ typedef struct ht_actor_info {
     uint64_t mailbox_messages;
     uint64_t mailbox_bytes;
     uint64_t handled; /* messages so far */
-    uint64_t dropped; /* refused because the mailbox was full */
+    uint64_t dropped; /* the mailbox was full, or the handler refused a cast */
 } ht_actor_info;
 /** Call fn, in this thread, for every local actor.  Not one moment's picture:
  *  actors come and go meanwhile. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a node does when something runs out: memory, descriptors, IPv6, keys. */
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -281,6 +282,38 @@ static void test_no_descriptors(void **state)
     log_fini(&log);
 }
 
+/* Whatever it is that one descriptor too few is missing for: the error says
+ * which limit it was. */
+static void test_start_without_descriptors(void **state)
+{
+    struct log log = LOG_INIT;
+    ht_config config = node_config("a", HT_ENCRYPT_COOKIE, &log);
+    struct rlimit before, few;
+    ht_node *node = NULL;
+    ht_err err = HT_EIO;
+    int first = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    (void)state;
+    CHECK(first >= 0);
+    close(first);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    for (unsigned more = 3; err != HT_OK; more++) {
+        few.rlim_cur = (rlim_t)first + more;
+        CHECK(few.rlim_cur < before.rlim_cur);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        err = ht_node_start(&config, &node);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        if (err != HT_OK &&
+            strstr(ht_start_error(), "Too many open files") == NULL) {
+            fail_msg("%u more: %s: %s", more, ht_errname(err),
+                     ht_start_error());
+        }
+    }
+    ht_node_free(node);
+    log_fini(&log);
+}
+
 static void test_no_ipv6(void **state)
 {
     struct log log = LOG_INIT;
@@ -336,6 +369,7 @@ static void test_rekeyed_link(void **state)
 }
 
 CHECK_MAIN(cmocka_unit_test(test_no_descriptors),
+           cmocka_unit_test(test_start_without_descriptors),
            cmocka_unit_test(test_no_ipv6),
            cmocka_unit_test(test_no_memory_while_connecting),
            cmocka_unit_test(test_no_memory_to_dial),

@@ -347,6 +347,32 @@ static void test_arguments_that_do_not_fit_are_refused(void **state)
     CHECK(ht_is_alive(node, ref));
 }
 
+static void take_dropped(const ht_actor_info *info, void *arg)
+{
+    uint64_t *dropped = arg;
+
+    if (ht_ref_equal(info->ref, ref)) {
+        *dropped = info->dropped;
+    }
+}
+
+/* Nobody waits for an answer, so what is not taken is at least counted. */
+static void test_casts_that_are_not_taken_are_counted(void **state)
+{
+    uint64_t before = 0, dropped = 0;
+
+    (void)state;
+    ht_actor_each(node, take_dropped, &before);
+    /* A call's method; one that there is not; bytes that are not its input. */
+    CHECK_OK(ht_cast(node, ref, "Twice", "\0\0\0\0\0\0\0\3\2\x08\x15", 11));
+    CHECK_OK(ht_cast(node, ref, "Nowhere", NULL, 0));
+    CHECK_OK(ht_cast(node, ref, "Note", "!", 1));
+    CHECK_ERR(call_bytes("Nowhere", NULL, 0), HT_ENOVARIANT); /* behind them */
+    ht_actor_each(node, take_dropped, &dropped);
+    assert_int_equal(dropped - before, 3);
+    CHECK(ht_is_alive(node, ref));
+}
+
 /* A tree of one branch: message 1 in message 1 ... as deep as asked. */
 static size_t tree(uint8_t *buf, size_t size, unsigned depth)
 {
@@ -614,6 +640,7 @@ CHECK_MAIN(THREADS(test_a_blocking_stub_has_the_answer_when_it_returns),
            THREADS(test_a_stub_to_nobody_says_so),
            THREADS(test_the_bytes_are_ractors_prost_argument),
            THREADS(test_arguments_that_do_not_fit_are_refused),
+           THREADS(test_casts_that_are_not_taken_are_counted),
            THREADS(test_nesting_is_bounded),
            THREADS(test_tools_find_the_descriptor),
            TEST(test_in_a_handler_the_closure_runs_later),
