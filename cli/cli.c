@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct command cli_commands[] = {
     {"start", "run a node, until SIGTERM", cmd_start},
@@ -68,6 +70,18 @@ const char *cli_default_socket(char *buf, size_t len)
         snprintf(buf, len, "%s/hardtack.sock", runtime);
     } else {
         snprintf(buf, len, "/run/hardtack/hardtack.sock");
+    }
+    return buf;
+}
+
+const char *cli_absolute(const char *path, char *buf, size_t len)
+{
+    char directory[PATH_MAX];
+
+    if (path[0] == '/' || getcwd(directory, sizeof(directory)) == NULL) {
+        snprintf(buf, len, "%s", path);
+    } else {
+        snprintf(buf, len, "%s/%s", directory, path);
     }
     return buf;
 }

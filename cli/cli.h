@@ -50,4 +50,7 @@ ht_err cli_err_named(const char *name);
  * $XDG_RUNTIME_DIR/hardtack.sock, or /run/hardtack/hardtack.sock. */
 const char *cli_default_socket(char *buf, size_t len);
 
+/* path, behind the working directory if it is relative; returns buf. */
+const char *cli_absolute(const char *path, char *buf, size_t len);
+
 #endif /* CLI_CLI_H */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/client.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,18 +143,23 @@ static const char *
 find_address(const struct client_opts *opts, char *buf, size_t len)
 {
     const char *env = getenv("HARDTACK_NODE");
-    char path[200];
+    const char *asked = opts->node;
+    char path[PATH_MAX];
 
-    if (opts->node != NULL) {
-        return opts->node;
+    if (asked == NULL && env != NULL && env[0] != '\0') {
+        asked = env;
     }
-    if (env != NULL && env[0] != '\0') {
-        return env;
+    if (asked != NULL && strncmp(asked, "unix:", 5) != 0) {
+        return asked;
     }
-    (void)cli_default_socket(path, sizeof(path));
-    if (access(path, F_OK) != 0 &&
-        access("/run/hardtack/hardtack.sock", F_OK) == 0) {
-        snprintf(path, sizeof(path), "/run/hardtack/hardtack.sock");
+    if (asked != NULL) {
+        (void)cli_absolute(asked + 5, path, sizeof(path));
+    } else {
+        (void)cli_default_socket(path, sizeof(path));
+        if (access(path, F_OK) != 0 &&
+            access("/run/hardtack/hardtack.sock", F_OK) == 0) {
+            snprintf(path, sizeof(path), "/run/hardtack/hardtack.sock");
+        }
     }
     snprintf(buf, len, "unix:%s", path);
     return buf;
@@ -175,6 +181,8 @@ static const char *hint(ht_err err, bool is_unix)
                "the node's?";
     case HT_EACCES:
         return "; the admin socket is for the user that runs the node";
+    case HT_EINVAL:
+        return "; an address is HOST:PORT, [V6]:PORT or unix:/PATH";
     case HT_ENAME:
         return "; another node has this address";
     default:

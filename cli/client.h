@@ -10,6 +10,7 @@
 
 #include <argp.h>
 #include <hardtack.h>
+#include <limits.h>
 #include <protobuf-c/protobuf-c.h>
 
 /* Options that every command that talks to a node takes. */
@@ -34,7 +35,7 @@ struct client {
     char *peer; /* the node's name */
     uint32_t timeout_ms;
     const char *address;
-    char address_buf[256];
+    char address_buf[PATH_MAX + 8];
 };
 
 /* Connect.  An error has been told to the user, in words that say what to do;

@@ -65,7 +65,7 @@ static void choose_socket(struct daemon *daemon)
     daemon->socket[0] = '\0';
     if (asked != NULL) {
         if (strcmp(asked, "none") != 0) {
-            snprintf(daemon->socket, sizeof(daemon->socket), "%s", asked);
+            (void)cli_absolute(asked, daemon->socket, sizeof(daemon->socket));
         }
         return;
     }

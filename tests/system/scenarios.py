@@ -449,6 +449,14 @@ def environment(scene):
     contains(scene.run("status",
                        env={"HARDTACK_NODE": "unix:" + a.socket}).out,
              "a@test")
+    # From where one stands.
+    near = "unix:" + os.path.relpath(a.socket)
+    contains(scene.run("status", "--node", near).out, "a@test")
+    contains(scene.run("status", "--node", "nowhere", "--cookie-file",
+                       scene.cookie, code=1).err, "an address is HOST:PORT")
+    b = scene.node("b", "--socket", os.path.relpath(scene.path("b.socket")))
+    contains(scene.run("status", "--node",
+                       "unix:" + scene.path("b.socket")).out, "b@test")
 
 
 # ---- configuration ---------------------------------------------------------
