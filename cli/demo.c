@@ -3,7 +3,6 @@
  * itself while it is told. */
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,34 +16,7 @@ enum { ALPHA, BETA, GAMMA };
 
 struct story {
     struct demo demo;
-    unsigned passed;
-    unsigned failed;
 };
-
-static void heading(const char *text)
-{
-    printf("\n%s\n", text);
-    (void)fflush(stdout);
-}
-
-/* Say what happened, and count whether it is what should. */
-static bool check(struct story *story, bool ok, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool check(struct story *story, bool ok, const char *format, ...)
-{
-    va_list args;
-
-    fputs(ok ? "  ok      " : "  FAILED  ", stdout);
-    va_start(args, format);
-    (void)vprintf(format, args);
-    va_end(args);
-    putchar('\n');
-    (void)fflush(stdout);
-    story->passed += ok;
-    story->failed += !ok;
-    return ok;
-}
 
 /* ---- what a node sees ---------------------------------------------------- */
 
@@ -156,8 +128,9 @@ static void show_groups(struct story *story, unsigned nodes, size_t want)
         if ((nodes & (1u << i)) != 0) {
             bool ok = demo_wait(&story->demo, group_has, &view);
 
-            check(story, ok, "seen from %-5s  group \"calculators\": %s",
-                  story->demo.nodes[i].name, view.members);
+            demo_check(&story->demo, ok,
+                       "seen from %-5s  group \"calculators\": %s",
+                       story->demo.nodes[i].name, view.members);
         }
     }
 }
@@ -206,10 +179,10 @@ static void call_and_expect(struct story *story,
     if (ok) {
         got = json_number_value(json_object_get(result.reply, "value"));
     }
-    check(story, ok && got == want, "%s calls %s %s %s -> %g%s%s",
-          story->demo.nodes[from].name, target, method, json, got,
-          result.err != HT_OK ? ", error: " : "",
-          result.err != HT_OK ? ht_strerror(result.err) : "");
+    demo_check(&story->demo, ok && got == want, "%s calls %s %s %s -> %g%s%s",
+               story->demo.nodes[from].name, target, method, json, got,
+               result.err != HT_OK ? ", error: " : "",
+               result.err != HT_OK ? ht_strerror(result.err) : "");
     invoke_result_fini(&result);
 }
 
@@ -226,9 +199,9 @@ static void call_and_fail(struct story *story,
                   &result) &&
               result.err == want && strstr(result.reason, want_reason) != NULL;
 
-    check(story, ok, "%s calls %s %s %s -> error \"%s\", %s",
-          story->demo.nodes[from].name, target, method, json,
-          ht_strerror(result.err), result.reason);
+    demo_check(&story->demo, ok, "%s calls %s %s %s -> error \"%s\", %s",
+               story->demo.nodes[from].name, target, method, json,
+               ht_strerror(result.err), result.reason);
     invoke_result_fini(&result);
 }
 
@@ -257,8 +230,8 @@ static void call_group(struct story *story)
         }
         invoke_result_fini(&result);
     }
-    check(story, reached == ALL,
-          "three calls to the group were answered by three nodes");
+    demo_check(&story->demo, reached == ALL,
+               "three calls to the group were answered by three nodes");
 }
 
 /* A cast answers nothing: look at what it did. */
@@ -285,9 +258,10 @@ static void cast_across(struct story *story)
 
     invoke_result_fini(&result);
     ok = ok && demo_wait(&story->demo, is_stored, &want);
-    check(story, ok,
-          "gamma casts memory@alpha@demo Store {\"value\": 42}; alpha recalls "
-          "it");
+    demo_check(
+        &story->demo, ok,
+        "gamma casts memory@alpha@demo Store {\"value\": 42}; alpha recalls "
+        "it");
 }
 
 /* ---- a death ------------------------------------------------------------- */
@@ -348,23 +322,25 @@ static void kill_gamma(struct story *story)
     call_and_expect(story, ALPHA, "calculator@gamma@demo", "Sub",
                     "{\"a\": 10, \"b\": 5}", 5);
     if (client_open(&opts, &call.client) != EXIT_OK) {
-        check(story, false, "a second connection to alpha");
+        demo_check(&story->demo, false, "a second connection to alpha");
         return;
     }
     (void)kill(demo->nodes[GAMMA].pid, SIGSTOP);
     if (pthread_create(&thread, NULL, call_in_flight, &call) != 0) {
-        check(story, false, "a thread to wait for the answer in");
+        demo_check(&story->demo, false, "a thread to wait for the answer in");
         client_close(&call.client);
         return;
     }
     waits = demo_wait(demo, is_in_flight, NULL);
-    check(story, waits, "gamma is stopped; a call from alpha waits for it");
+    demo_check(&story->demo, waits,
+               "gamma is stopped; a call from alpha waits for it");
     killed = demo_now_ms();
-    check(story, demo_kill(demo, GAMMA) == EXIT_OK, "gamma is killed (-9)");
+    demo_check(&story->demo, demo_kill(demo, GAMMA) == EXIT_OK,
+               "gamma is killed (-9)");
     (void)pthread_join(thread, NULL);
-    check(story, call.asked && call.result.err == HT_ENODEDOWN,
-          "the call in flight ends after %.0f ms with \"%s\"",
-          demo_now_ms() - killed, ht_strerror(call.result.err));
+    demo_check(&story->demo, call.asked && call.result.err == HT_ENODEDOWN,
+               "the call in flight ends after %.0f ms with \"%s\"",
+               demo_now_ms() - killed, ht_strerror(call.result.err));
     invoke_result_fini(&call.result);
     client_close(&call.client);
 }
@@ -386,23 +362,25 @@ static bool start_all(struct story *story)
     demo->nodes[ALPHA].name = "alpha";
     demo->nodes[BETA].name = "beta";
     demo->nodes[GAMMA].name = "gamma";
-    heading("Three nodes share a cookie.");
+    demo_heading("Three nodes share a cookie.");
     snprintf(cookie, sizeof(cookie), "%s/cookie", demo->directory);
-    if (!check(story, demo_run(demo, make_cookie) == EXIT_OK,
-               "a cookie of 256 random bits, made for this run")) {
+    if (!demo_check(&story->demo, demo_run(demo, make_cookie) == EXIT_OK,
+                    "a cookie of 256 random bits, made for this run")) {
         return false;
     }
     for (size_t i = DEMO_NODES; i-- > 0;) {
         bool ok = demo_start(demo, i, 0, dials[i]) == EXIT_OK;
 
-        if (!check(story, ok, "%-5s  process %ld, port %d", demo->nodes[i].name,
-                   (long)demo->nodes[i].pid, demo->nodes[i].port)) {
+        if (!demo_check(&story->demo, ok, "%-5s  process %ld, port %d",
+                        demo->nodes[i].name, (long)demo->nodes[i].pid,
+                        demo->nodes[i].port)) {
             return false;
         }
     }
-    return check(story, demo_wait(demo, all_connected, &all),
-                 "every node is connected to the two others, encrypted and "
-                 "authenticated by the cookie");
+    return demo_check(
+        &story->demo, demo_wait(demo, all_connected, &all),
+        "every node is connected to the two others, encrypted and "
+        "authenticated by the cookie");
 }
 
 static void restart_gamma(struct story *story, uint64_t before)
@@ -412,18 +390,19 @@ static void restart_gamma(struct story *story, uint64_t before)
     unsigned all = ALL;
     bool ok;
 
-    heading("Gamma comes back, and dials nobody: it is redialled.");
+    demo_heading("Gamma comes back, and dials nobody: it is redialled.");
     ok = demo_start(demo, GAMMA, demo->nodes[GAMMA].port, 0) == EXIT_OK;
-    if (!check(story, ok, "gamma  process %ld, port %d",
-               (long)demo->nodes[GAMMA].pid, demo->nodes[GAMMA].port)) {
+    if (!demo_check(&story->demo, ok, "gamma  process %ld, port %d",
+                    (long)demo->nodes[GAMMA].pid, demo->nodes[GAMMA].port)) {
         return;
     }
-    check(story, demo_wait(demo, all_connected, &all),
-          "alpha and beta have found it again");
+    demo_check(&story->demo, demo_wait(demo, all_connected, &all),
+               "alpha and beta have found it again");
     ok = see_node(demo, ALPHA, "gamma@demo", &node) &&
          node.incarnation != before;
-    check(story, ok, "it is a new incarnation: %llu, before %llu",
-          (unsigned long long)node.incarnation, (unsigned long long)before);
+    demo_check(&story->demo, ok, "it is a new incarnation: %llu, before %llu",
+               (unsigned long long)node.incarnation,
+               (unsigned long long)before);
     show_groups(story, ALL, 3);
     call_and_expect(story, ALPHA, "calculator@gamma@demo", "Eval",
                     "{\"text\": \"10 + 5\"}", 15);
@@ -437,10 +416,10 @@ static void tell(struct story *story)
     if (!start_all(story)) {
         return;
     }
-    heading("Their actors found each other through a process group.");
+    demo_heading("Their actors found each other through a process group.");
     show_groups(story, ALL, 3);
 
-    heading("Calls and casts go to any of them, from any of them.");
+    demo_heading("Calls and casts go to any of them, from any of them.");
     call_and_expect(story, ALPHA, "calculator", "Add", "{\"a\": 10, \"b\": 5}",
                     15);
     call_and_expect(story, ALPHA, "calculator@gamma@demo", "Eval",
@@ -449,33 +428,45 @@ static void tell(struct story *story)
                   "{\"a\": 1, \"b\": 0}", HT_EFAILED, "division by zero");
     call_group(story);
     cast_across(story);
-    if (story->failed > 0) {
+    if (story->demo.failed > 0) {
         return;
     }
     (void)see_node(demo, ALPHA, "gamma@demo", &gamma);
 
-    heading("One of them dies.");
+    demo_heading("One of them dies.");
     kill_gamma(story);
     show_groups(story, (1u << ALPHA) | (1u << BETA), 2);
-    if (story->failed > 0) {
+    if (story->demo.failed > 0) {
         return;
     }
     restart_gamma(story, gamma.incarnation);
 
-    heading("All of them stop.");
+    demo_heading("All of them stop.");
     for (size_t i = 0; i < DEMO_NODES; i++) {
-        check(story, demo_stop(demo, i) == EXIT_OK,
-              "%s drained and ended with status 0", demo->nodes[i].name);
+        demo_check(&story->demo, demo_stop(demo, i) == EXIT_OK,
+                   "%s drained and ended with status 0", demo->nodes[i].name);
     }
 }
 
+struct demo_opts {
+    const char *plugin;
+    bool kv;
+};
+
 static error_t parse_demo(int key, char *arg, struct argp_state *state)
 {
-    const char **plugin = state->input;
+    struct demo_opts *opts = state->input;
 
     if (key == 'p') {
-        *plugin = arg;
+        opts->plugin = arg;
         return 0;
+    }
+    if (key == ARGP_KEY_ARG && strcmp(arg, "kv") == 0) {
+        opts->kv = true;
+        return 0;
+    }
+    if (key == ARGP_KEY_ARG) {
+        argp_error(state, "there is no demo \"%s\"", arg);
     }
     return ARGP_ERR_UNKNOWN;
 }
@@ -488,34 +479,40 @@ int cmd_demo(int argc, char **argv)
     static const struct argp argp = {
         options,
         parse_demo,
-        NULL,
+        "[kv]",
         "Run three nodes on this machine and show what they do: connect, find "
         "each other's actors, call and cast; one is killed, and comes back.  "
+        "`kv`: a replicated store under load, whose leader is killed and then "
+        "cut off.  "
         "Ends by itself, with status 0 if everything was as it should be.",
         NULL,
         NULL,
         NULL};
     static struct story story;
-    const char *plugin = NULL;
+    struct demo_opts opts = {.kv = false};
     double began = demo_now_ms();
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &plugin) != 0) {
+    if (argp_parse(&argp, argc, argv, 0, NULL, &opts) != 0) {
         return EXIT_USAGE;
     }
-    if (demo_init(&story.demo, plugin) != EXIT_OK) {
+    if (opts.kv) {
+        return demo_kv();
+    }
+    if (demo_init(&story.demo) != EXIT_OK ||
+        demo_find_plugin(&story.demo, opts.plugin) != EXIT_OK) {
         demo_fini(&story.demo);
         return EXIT_FAILED;
     }
     tell(&story);
     if (demo_interrupted()) {
-        check(&story, false, "interrupted");
-    } else if (story.failed > 0) {
+        demo_check(&story.demo, false, "interrupted");
+    } else if (story.demo.failed > 0) {
         for (size_t i = 0; i < DEMO_NODES; i++) {
             demo_show_log(&story.demo, i);
         }
     }
     demo_fini(&story.demo);
-    printf("\ndemo: %u passed, %u failed, in %.1f s\n", story.passed,
-           story.failed, (demo_now_ms() - began) / 1000);
-    return story.failed == 0 ? EXIT_OK : EXIT_FAILED;
+    printf("\ndemo: %u passed, %u failed, in %.1f s\n", story.demo.passed,
+           story.demo.failed, (demo_now_ms() - began) / 1000);
+    return story.demo.failed == 0 ? EXIT_OK : EXIT_FAILED;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/demo_nodes.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,27 @@ double demo_now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
+void demo_heading(const char *text)
+{
+    printf("\n%s\n", text);
+    (void)fflush(stdout);
+}
+
+bool demo_check(struct demo *demo, bool ok, const char *format, ...)
+{
+    va_list args;
+
+    fputs(ok ? "  ok      " : "  FAILED  ", stdout);
+    va_start(args, format);
+    (void)vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    (void)fflush(stdout);
+    demo->passed += ok;
+    demo->failed += !ok;
+    return ok;
+}
+
 static void pause_a_little(void)
 {
     const struct timespec t = {0, LOOK_AGAIN_MS * 1000000L};
@@ -67,7 +89,7 @@ bool demo_wait(struct demo *demo,
 
 /* ---- the directory ------------------------------------------------------- */
 
-static int find_plugin(struct demo *demo, const char *plugin)
+int demo_find_plugin(struct demo *demo, const char *plugin)
 {
     static const char *const places[] = {
         "../examples/calculator/calculator_plugin.so",
@@ -101,7 +123,7 @@ static int find_plugin(struct demo *demo, const char *plugin)
                     demo->program);
 }
 
-int demo_init(struct demo *demo, const char *plugin)
+int demo_init(struct demo *demo)
 {
     struct sigaction action = {.sa_handler = on_signal};
     ssize_t n;
@@ -115,9 +137,6 @@ int demo_init(struct demo *demo, const char *plugin)
     demo->program[n] = '\0';
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    if (find_plugin(demo, plugin) != EXIT_OK) {
-        return EXIT_FAILED;
-    }
     /* Short, since a Unix socket's path holds 107 characters. */
     snprintf(demo->directory, sizeof(demo->directory),
              "/tmp/hardtack-demo-XXXXXX");
@@ -129,21 +148,15 @@ int demo_init(struct demo *demo, const char *plugin)
     return EXIT_OK;
 }
 
-static void remove_directory(const char *directory)
+static int remove_entry(const char *path,
+                        const struct stat *status,
+                        int type,
+                        struct FTW *at)
 {
-    DIR *dir = opendir(directory);
-    struct dirent *entry;
-
-    while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") != 0 &&
-            strcmp(entry->d_name, "..") != 0) {
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-        }
-    }
-    if (dir != NULL) {
-        (void)closedir(dir);
-    }
-    (void)rmdir(directory);
+    (void)status;
+    (void)type;
+    (void)at;
+    return remove(path);
 }
 
 void demo_fini(struct demo *demo)
@@ -158,7 +171,7 @@ void demo_fini(struct demo *demo)
         }
     }
     if (demo->directory[0] != '\0') {
-        remove_directory(demo->directory);
+        (void)nftw(demo->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     }
 }
 
@@ -372,10 +385,15 @@ int demo_start(struct demo *demo, size_t i, int port, unsigned connect)
     argv[n++] = path;
     argv[n++] = "--redial-max";
     argv[n++] = "500ms";
-    argv[n++] = "--load";
-    argv[n++] = demo->plugin;
+    if (demo->plugin[0] != '\0') {
+        argv[n++] = "--load";
+        argv[n++] = demo->plugin;
+    }
     argv[n++] = "--ready-fd";
     argv[n++] = ready_text;
+    for (size_t m = 0; node->more != NULL && node->more[m] != NULL; m++) {
+        argv[n++] = node->more[m];
+    }
     for (size_t p = 0; p < DEMO_NODES; p++) {
         if ((connect & (1u << p)) != 0) {
             snprintf(peers[p], sizeof(peers[p]), "127.0.0.1:%d",
