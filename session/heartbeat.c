@@ -5,6 +5,9 @@
  * ping it the same way, and give it up only once it has answered a ping, so
  * that a node that does not answer at all is not cut.  A Hardtack node is
  * pinged steadily.  Any byte is a sign of life.  (ractor-wire, section 8.)
+ *
+ * A process that was stopped, or a machine that slept, has not listened: what
+ * its peers said meanwhile is still to be read, so silence counts from now.
  */
 #include <inttypes.h>
 
@@ -13,6 +16,7 @@
 /* What a Timestamp may hold; beyond, old ractor nodes panic. */
 #define TIMESTAMP_SECONDS_MAX INT64_C(253402300799)
 #define NANOS_MAX             999999999
+#define HELD_UP_MS_MIN        500
 
 /* splitmix64: any seed will do, 0 included. */
 static uint64_t next_random(uint64_t *rng)
@@ -74,6 +78,19 @@ static uint64_t dead_at(const struct hti_session *s)
     return s->received_ms + hb->silence_ms;
 }
 
+/* Whether this tick comes far later than it was asked for.  The least that
+ * counts keeps a short silence_ms and a busy machine from looking like it. */
+static bool was_held_up(const struct hti_heartbeat *hb, uint64_t now_ms)
+{
+    uint64_t late_ms = hb->silence_ms / 2;
+
+    if (late_ms < HELD_UP_MS_MIN) {
+        late_ms = HELD_UP_MS_MIN;
+    }
+    return hb->due_ms != 0 && now_ms > hb->due_ms &&
+           now_ms - hb->due_ms >= late_ms;
+}
+
 ht_err hti_heartbeat_tick(struct hti_session *s,
                           uint64_t now_ms,
                           uint64_t *ret_deadline_ms)
@@ -83,6 +100,10 @@ ht_err hti_heartbeat_tick(struct hti_session *s,
     ht_err err = HT_OK;
     char words[HTI_QUOTE_BYTES];
 
+    if (now_ms >= dead_ms && was_held_up(hb, now_ms)) {
+        s->received_ms = now_ms;
+        dead_ms = dead_at(s);
+    }
     if (now_ms >= dead_ms) {
         return hti_session_fail(
             s, HT_ETIMEDOUT, "%s has been silent for %" PRIu64 " ms",
@@ -93,8 +114,8 @@ ht_err hti_heartbeat_tick(struct hti_session *s,
         hb->next_ping_ms = next_ping_after(s, now_ms);
     }
     if (err == HT_OK) {
-        *ret_deadline_ms =
-            hb->next_ping_ms < dead_ms ? hb->next_ping_ms : dead_ms;
+        hb->due_ms = hb->next_ping_ms < dead_ms ? hb->next_ping_ms : dead_ms;
+        *ret_deadline_ms = hb->due_ms;
     }
     return err;
 }

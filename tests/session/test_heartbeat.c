@@ -284,6 +284,37 @@ static void test_infinite(void **state)
     side_fini(&b);
 }
 
+/* Whoever did not listen may not say that nobody spoke; but once. */
+static void test_after_a_standstill_silence_counts_anew(void **state)
+{
+    struct side a, b;
+    uint64_t deadline;
+
+    (void)state;
+    pair_open(&a, &b);
+    tick(&a, 1000);
+    CHECK_OK(feed_hex(&a, 1500, "00"));
+    CHECK(tick(&a, 2000) <= 3000);
+    a.out.at = a.out.len;
+    deadline = tick(&a, 60000);
+    CHECK(pinged(&a));
+    CHECK(deadline == 61000);
+    while (deadline < 65000) {
+        deadline = tick(&a, deadline);
+    }
+    CHECK_ERR(hti_session_tick(a.session, 65000, &deadline), HT_ETIMEDOUT);
+    CHECK(why_has(&a, "has been silent for 5000 ms"));
+    side_fini(&a);
+    side_fini(&b);
+    /* A little late is no standstill. */
+    pair_open(&a, &b);
+    tick(&a, 1000);
+    tick(&a, 4000);
+    CHECK_ERR(hti_session_tick(a.session, 7400, &deadline), HT_ETIMEDOUT);
+    side_fini(&a);
+    side_fini(&b);
+}
+
 CHECK_MAIN(cmocka_unit_test(test_ractor_peers_are_pinged_at_random),
            cmocka_unit_test(test_hardtack_peers_are_pinged_steadily),
            cmocka_unit_test(test_ping_and_pong_vectors),
@@ -291,6 +322,7 @@ CHECK_MAIN(cmocka_unit_test(test_ractor_peers_are_pinged_at_random),
            cmocka_unit_test(test_pongs_are_bounded),
            cmocka_unit_test(test_malformed_pongs),
            cmocka_unit_test(test_silent_hardtack_peer_is_dead),
+           cmocka_unit_test(test_after_a_standstill_silence_counts_anew),
            cmocka_unit_test(test_deadline_is_the_nearer_one),
            cmocka_unit_test(test_ractor_peer_once_it_answered),
            cmocka_unit_test(test_infinite))

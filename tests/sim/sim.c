@@ -140,6 +140,7 @@ static void node_start(struct sim *sim, unsigned i)
     n->monitors_count = 0;
     n->waits_count = 0;
     n->draining = false;
+    n->frozen_ms = 0;
     n->tick_ms = sim->now_ms;
     n->timer_ms = UINT64_MAX;
     config.incarnation = n->incarnation;
@@ -154,6 +155,18 @@ static void node_start(struct sim *sim, unsigned i)
              (unsigned long long)n->incarnation);
     sim_work_start(n);
     hti_sched_leave(n->node);
+}
+
+bool sim_is_frozen(const struct sim *sim, unsigned node)
+{
+    return sim->nodes[node].frozen_ms > sim->now_ms;
+}
+
+static uint64_t node_next(const struct sim_node *n)
+{
+    uint64_t next = n->tick_ms < n->timer_ms ? n->tick_ms : n->timer_ms;
+
+    return next < n->frozen_ms ? n->frozen_ms : next;
 }
 
 /* Run a node until it has nothing to do now. */
@@ -217,7 +230,7 @@ static void settle(struct sim *sim)
     do {
         again = false;
         for (unsigned i = 0; i < sim->all_count; i++) {
-            if (sim->nodes[i].node != NULL) {
+            if (sim->nodes[i].node != NULL && !sim_is_frozen(sim, i)) {
                 again = node_turn(&sim->nodes[i]) || again;
             }
         }
@@ -232,8 +245,8 @@ static uint64_t next_event(struct sim *sim)
     for (unsigned i = 0; i < sim->all_count; i++) {
         const struct sim_node *n = &sim->nodes[i];
         if (n->node != NULL) {
-            next = n->tick_ms < next ? n->tick_ms : next;
-            next = n->timer_ms < next ? n->timer_ms : next;
+            uint64_t at = node_next(n);
+            next = at < next ? at : next;
         }
     }
     return next;
@@ -253,7 +266,8 @@ void sim_run(struct sim *sim, uint64_t for_ms)
         sim->now_ms = next > sim->now_ms ? next : sim->now_ms;
         for (unsigned i = 0; i < sim->all_count; i++) {
             struct sim_node *n = &sim->nodes[i];
-            if (n->node != NULL && n->tick_ms <= sim->now_ms) {
+            if (n->node != NULL && n->tick_ms <= sim->now_ms &&
+                !sim_is_frozen(sim, i)) {
                 n->tick_ms = UINT64_MAX;
                 uint64_t at = hti_cluster_tick(n->cluster, sim->now_ms);
                 n->tick_ms = at < n->tick_ms ? at : n->tick_ms;
@@ -391,7 +405,7 @@ void sim_drain(struct sim *sim, unsigned node)
 {
     struct sim_node *n = &sim->nodes[node];
 
-    if (n->node != NULL && !n->draining) {
+    if (n->node != NULL && !n->draining && !sim_is_frozen(sim, node)) {
         sim_note(sim, "%s drains", n->name);
         n->draining = true;
         hti_rt_refuse(n->node);
@@ -401,6 +415,7 @@ void sim_drain(struct sim *sim, unsigned node)
 void sim_stop(struct sim *sim, unsigned node)
 {
     if (sim->nodes[node].node != NULL) {
+        sim->nodes[node].frozen_ms = 0;
         node_stop(&sim->nodes[node]);
     }
 }
@@ -432,6 +447,17 @@ void sim_restart(struct sim *sim, unsigned node)
     if (sim->nodes[node].node == NULL) {
         node_start(sim, node);
         connect_node(sim, node);
+    }
+}
+
+void sim_freeze(struct sim *sim, unsigned node, uint64_t for_ms)
+{
+    struct sim_node *n = &sim->nodes[node];
+
+    if (n->node != NULL && !sim_is_frozen(sim, node)) {
+        sim_note(sim, "%s stands still for %llu ms", n->name,
+                 (unsigned long long)for_ms);
+        n->frozen_ms = sim->now_ms + for_ms;
     }
 }
 
@@ -474,6 +500,9 @@ void sim_heal(struct sim *sim)
     sim_note(sim, "heal");
     memset(sim->partitioned, 0, sizeof(sim->partitioned));
     for (unsigned i = 0; i < sim->all_count; i++) {
+        sim->nodes[i].frozen_ms = 0;
+    }
+    for (unsigned i = 0; i < sim->all_count; i++) {
         if (sim->nodes[i].draining || sim->nodes[i].hidden) {
             sim_stop(sim, i);
         }
@@ -487,7 +516,7 @@ void sim_act(struct sim *sim)
 {
     struct sim_node *n = &sim->nodes[sim_below(sim, sim->all_count)];
 
-    if (n->node != NULL) {
+    if (n->node != NULL && !sim_is_frozen(sim, n->index)) {
         hti_sched_enter(n->node, 0);
         sim_work_act(n);
         hti_sched_leave(n->node);

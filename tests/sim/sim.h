@@ -43,6 +43,8 @@ void sim_drain(struct sim *sim, unsigned node);
 void sim_stop(struct sim *sim, unsigned node);
 /* A hidden client comes, does what nodes do, and goes. */
 void sim_client(struct sim *sim);
+/* It stands still for so long; bytes wait for it. */
+void sim_freeze(struct sim *sim, unsigned node, uint64_t for_ms);
 void sim_cut(struct sim *sim);     /* a random connection */
 void sim_silence(struct sim *sim); /* the same, no end of stream */
 void sim_partition(struct sim *sim, unsigned a, unsigned b, bool on);

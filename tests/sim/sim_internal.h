@@ -68,6 +68,7 @@ struct sim_node {
     struct hti_cluster *cluster;
     uint64_t tick_ms;
     uint64_t timer_ms;
+    uint64_t frozen_ms; /* stopped until then, as by SIGSTOP */
     ht_ref client;
     /* The workload's books. */
     uint64_t calls_started;
@@ -101,6 +102,7 @@ struct sim {
     unsigned violations;
 };
 
+bool sim_is_frozen(const struct sim *sim, unsigned node);
 uint64_t sim_random(struct sim *sim);
 unsigned sim_below(struct sim *sim, unsigned n); /* 0 to n-1 */
 void sim_note(struct sim *sim, const char *format, ...)

@@ -146,6 +146,9 @@ void sim_net_flush(struct sim *sim)
     TAILQ_FOREACH (conn, &sim->conns, entry) {
         for (unsigned i = 0; i < 2; i++) {
             struct sim_end *end = &conn->end[i];
+            if (sim_is_frozen(sim, end->node)) {
+                continue;
+            }
             while (end->link != NULL && end->dirty) {
                 end->dirty = false;
                 flush_end(sim, end);
@@ -258,7 +261,7 @@ static void dialled(struct sim *sim, struct sim_dial *dial)
     }
 }
 
-static uint64_t end_next(const struct sim_end *end)
+static uint64_t end_next(const struct sim *sim, const struct sim_end *end)
 {
     const struct sim_chunk *first = TAILQ_FIRST(&end->in);
     uint64_t next = end->link != NULL ? end->tick_ms : UINT64_MAX;
@@ -266,7 +269,9 @@ static uint64_t end_next(const struct sim_end *end)
     if (first != NULL && first->at_ms < next) {
         next = first->at_ms;
     }
-    return next;
+    return sim->nodes[end->node].frozen_ms > next
+               ? sim->nodes[end->node].frozen_ms
+               : next;
 }
 
 uint64_t sim_net_next(struct sim *sim)
@@ -280,7 +285,7 @@ uint64_t sim_net_next(struct sim *sim)
     }
     TAILQ_FOREACH (conn, &sim->conns, entry) {
         for (unsigned i = 0; i < 2; i++) {
-            uint64_t at = end_next(&conn->end[i]);
+            uint64_t at = end_next(sim, &conn->end[i]);
             next = at < next ? at : next;
         }
     }
@@ -300,6 +305,16 @@ static void free_conn(struct sim *sim, struct sim_conn *conn)
     free(conn);
 }
 
+/* When both ends of a dial can see to it. */
+static uint64_t dial_thaws(const struct sim *sim, const struct sim_dial *dial)
+{
+    uint64_t from_ms = sim->nodes[dial->from].frozen_ms;
+    uint64_t to_ms =
+        dial->to < SIM_NODES_MAX ? sim->nodes[dial->to].frozen_ms : 0;
+
+    return from_ms > to_ms ? from_ms : to_ms;
+}
+
 bool sim_net_step(struct sim *sim)
 {
     struct sim_dial *dial;
@@ -308,6 +323,11 @@ bool sim_net_step(struct sim *sim)
 
     TAILQ_FOREACH (dial, &sim->dials, entry) {
         if (dial->at_ms <= sim->now_ms) {
+            uint64_t thaw_ms = dial_thaws(sim, dial);
+            if (thaw_ms > sim->now_ms) {
+                dial->at_ms = thaw_ms;
+                continue;
+            }
             TAILQ_REMOVE(&sim->dials, dial, entry);
             dialled(sim, dial);
             free(dial);
@@ -319,11 +339,16 @@ bool sim_net_step(struct sim *sim)
         for (unsigned i = 0; i < 2; i++) {
             struct sim_end *end = &conn->end[i];
             struct sim_chunk *first = TAILQ_FIRST(&end->in);
-            if (first != NULL && first->at_ms <= sim->now_ms) {
+            bool ticks = end->link != NULL && end->tick_ms <= sim->now_ms;
+            if (sim_is_frozen(sim, end->node)) {
+                continue;
+            }
+            if (first != NULL && first->at_ms <= sim->now_ms &&
+                !(ticks && sim_below(sim, 2))) {
                 deliver(sim, end);
                 return true;
             }
-            if (end->link != NULL && end->tick_ms <= sim->now_ms) {
+            if (ticks) {
                 tick_end(sim, end);
                 return true;
             }

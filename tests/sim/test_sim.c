@@ -26,7 +26,7 @@ static bool run_seed(uint64_t seed, bool trace, uint64_t *ret_signature)
         chance = chance * 6364136223846793005u + 1442695040888963407u;
         a = (unsigned)(chance >> 40) % sim_nodes(sim);
         b = (unsigned)(chance >> 50) % sim_nodes(sim);
-        switch ((chance >> 33) % 12) {
+        switch ((chance >> 33) % 14) {
         case 0:
             sim_cut(sim);
             break;
@@ -53,6 +53,10 @@ static bool run_seed(uint64_t seed, bool trace, uint64_t *ret_signature)
         case 7:
         case 8:
             sim_client(sim);
+            break;
+        case 9:
+        case 10:
+            sim_freeze(sim, a, 100 + (chance >> 22) % 12000);
             break;
         default:
             break;

@@ -226,6 +226,29 @@ def stopped_peer_is_dead(scene):
     until("groups", lambda: a.members() == ["a@test", "b@test", "c@test"])
 
 
+def standstill_is_no_silence(scene):
+    """Who was stopped itself does not take its peers for dead: what they said
+    meanwhile is still to be read."""
+    a = calculator(scene, "a", "--silence", "60s", "--heartbeat", "200ms")
+    b = calculator(scene, "b", "--silence", "1s", "--heartbeat", "200ms",
+                   "--connect", a.address())
+    b.sees(a)
+    b.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    until("b's silence and half of it again are over",
+          lambda: time.monotonic() - began > 2)
+    b.signal(signal.SIGCONT)
+    call_works(b, a)
+    call_works(a, b)
+    # Once more of its silence_ms, in which it may find out.
+    began = time.monotonic()
+    until("it has judged", lambda: time.monotonic() - began > 1.5)
+    call_works(b, a)
+    if "name=\"a@test\"" in "".join(
+            line for line in b.log().splitlines() if "HT-NODE-DOWN" in line):
+        raise Failed("b took a for dead:\n" + b.log())
+
+
 def garbage_hurts_nobody_else(scene):
     a, b = pair(scene)
     held = []
@@ -845,7 +868,7 @@ def demo_without_its_plugin(scene):
 TABLE = [(fn.__name__, fn) for fn in (
     start_and_stop, json_logs, sigterm_drains, second_signal_ends_at_once,
     cookies_are_rotated, config_is_reloaded, killed_and_restarted,
-    stopped_peer_is_dead, garbage_hurts_nobody_else,
+    stopped_peer_is_dead, standstill_is_no_silence, garbage_hurts_nobody_else,
     thousand_strangers, peer_that_stops_reading, every_command,
     calls_and_casts, call_times_out, help_and_usage, no_node_there,
     environment, bad_configurations, bad_cookies, wrong_cookie, bad_plugins,
