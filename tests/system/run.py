@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenarios on real hardtack processes.
 
-usage: run.py [--build BUILD] [--list] [NAME...]
+usage: run.py [--build BUILD] [--suite kv] [--list] [NAME...]
 
 Each scenario has a private directory and ends whatever it started.  A failure
 shows the nodes' logs.
@@ -15,6 +15,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness  # noqa: E402
+import kv_scenarios  # noqa: E402
 import scenarios  # noqa: E402
 
 
@@ -44,10 +45,11 @@ def run_one(name, fn, build):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build/debug")
+    parser.add_argument("--suite", choices=["nodes", "kv"], default="nodes")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
-    table = scenarios.TABLE
+    table = kv_scenarios.TABLE if options.suite == "kv" else scenarios.TABLE
     if options.list:
         print("\n".join(name for name, _ in table))
         return 0
