@@ -93,6 +93,10 @@ demo: setup ## install what is needed, build, show three nodes at work
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)$(CLI_BIN) demo
 
+demo-kv: setup ## the same: a replicated store, its leader killed and cut off
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)$(CLI_BIN) demo kv
+
 check: lint ## everything that a change must pass, short of the long suites
 	$(Q)$(MAKE) --no-print-directory test WERROR=1
 	$(Q)$(MAKE) --no-print-directory symbols
@@ -139,7 +143,7 @@ clean: ## remove build/
 	$(Q)rm -rf build
 
 help: ## this list
-	$(Q)sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	$(Q)sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 # ---- rules -------------------------------------------------------------------
 
@@ -241,5 +245,5 @@ $(BUILD)/%.o: %.c | $(PB_ALL) $(RAFT_LIB)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE) $(WARN) -I$(BUILD)/$(dir $*) -c $< -o $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all tests test demo check setup asan tsan fuzz interop bench format lint symbols install clean help
+.PHONY: all tests test demo demo-kv check setup asan tsan fuzz interop bench format lint symbols install clean help
 .SECONDARY:

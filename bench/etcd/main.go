@@ -5,6 +5,7 @@
 //	etcd put|get|stale ENDPOINTS CLIENTS CONNECTIONS SECONDS SIZE   one at a time by each client
 //	etcd fill ENDPOINTS KEYS SIZE                                   KEYS keys, 64 clients
 //	etcd gap ENDPOINTS SECONDS                                      the longest time between two acknowledged puts
+//	etcd snapshot ENDPOINTS FILE                                    written to a file, and synced
 //
 // ENDPOINTS are host:port, comma-separated; the leader is asked, but by gap,
 // which asks all of them.  It prints name=value pairs.
@@ -13,6 +14,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand"
 	"os"
 	"sort"
@@ -187,9 +189,21 @@ func gap(endpoints []string, seconds int) {
 	fmt.Printf("acknowledged=%d gap_ms=%.0f\n", acknowledged.Load(), float64(longest.Load())/1e6)
 }
 
+func snapshot(endpoints []string, path string) {
+	began := time.Now()
+	from, err := dial(leader(endpoints)).Snapshot(context.Background())
+	must(err, "snapshot")
+	to, err := os.Create(path)
+	must(err, path)
+	_, err = io.Copy(to, from)
+	must(err, path)
+	must(to.Sync(), path)
+	fmt.Printf("s=%.2f\n", time.Since(began).Seconds())
+}
+
 func main() {
 	if len(os.Args) < 3 {
-		must(fmt.Errorf("etcd put|get|stale|fill|gap ENDPOINTS ..."), "usage")
+		must(fmt.Errorf("etcd put|get|stale|fill|gap|snapshot ENDPOINTS ..."), "usage")
 	}
 	endpoints := strings.Split(os.Args[2], ",")
 	switch op := os.Args[1]; op {
@@ -197,6 +211,11 @@ func main() {
 		run(op, endpoints, number(3), number(4), number(5), number(6))
 	case "fill":
 		fill(endpoints, number(3), number(4))
+	case "snapshot":
+		if len(os.Args) != 4 {
+			must(fmt.Errorf("the file is missing"), "usage")
+		}
+		snapshot(endpoints, os.Args[3])
 	case "gap":
 		gap(endpoints, number(3))
 	default:

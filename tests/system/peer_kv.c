@@ -68,7 +68,7 @@ static struct {
     unsigned clients, keys, timeout_ms, seed;
     uint64_t operations; /* 0: until standard input ends */
     uint64_t pause_us;
-    bool puts_only;
+    bool puts_only, insecure;
     char *names[MEMBERS_MAX];
     size_t members;
 } options = {.clients = 6, .keys = 4, .timeout_ms = 1000, .seed = 1};
@@ -531,6 +531,7 @@ static const struct argp_option option_table[] = {
     {"timeout", 't', "MS", 0, "of one call (1000)", 0},
     {"pause", 'p', "US", 0, "between a client's operations (0)", 0},
     {"puts", 'w', NULL, 0, "only puts", 0},
+    {"insecure", 'i', NULL, 0, "connect without encryption", 0},
     {"seed", 's', "N", 0, "of the choices (1)", 0},
     {NULL, 0, NULL, 0, NULL, 0}};
 
@@ -564,6 +565,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'w':
         options.puts_only = true;
         return 0;
+    case 'i':
+        options.insecure = true;
+        return 0;
     case 's':
         options.seed = (unsigned)strtoul(arg, NULL, 10);
         return 0;
@@ -592,6 +596,8 @@ static void start(void)
                         .hidden = true,
                         .threads = 1,
                         .cookie_file = options.cookie_file,
+                        .encryption = options.insecure ? HT_ENCRYPT_NONE
+                                                       : HT_ENCRYPT_COOKIE,
                         .heartbeat_ms = 200,
                         .silence_ms = 1500,
                         .redial_max_ms = 200,
