@@ -46,7 +46,8 @@ struct hti_outbox {
 
     /* the loop's own */
     _Atomic uint64_t popped, popped_bytes; /* one writer */
-    uint64_t unfinished_max;               /* 0: no pieces */
+    uint64_t whole_max;                    /* larger payloads go in pieces */
+    uint64_t unfinished_max;               /* of those */
     uint64_t unfinished; /* bytes of the frames begun and not finished */
     size_t fresh_bytes;  /* popped whole since the last piece of a lane */
     struct lane *busy_head, *busy_tail;
@@ -68,6 +69,7 @@ ht_err hti_outbox_new(size_t bytes_max,
     atomic_init(&outbox->refs, 1);
     hti_mpsc_init(&outbox->queue);
     outbox->bytes_max = bytes_max;
+    outbox->whole_max = UINT64_MAX;
     outbox->on_busy = on_busy;
     outbox->arg = arg;
     *ret_outbox = outbox;
@@ -214,16 +216,18 @@ void hti_outbox_stats(struct hti_outbox *outbox, struct hti_outbox_stats *ret)
 
 /* ---- the loop ------------------------------------------------------------ */
 
-void hti_outbox_fragment(struct hti_outbox *outbox, uint64_t unfinished_max)
+void hti_outbox_fragment(struct hti_outbox *outbox,
+                         uint64_t whole_max,
+                         uint64_t unfinished_max)
 {
+    outbox->whole_max = whole_max;
     outbox->unfinished_max = unfinished_max;
 }
 
 static bool is_large(const struct hti_outbox *outbox,
                      const struct hti_frame *frame)
 {
-    return outbox->unfinished_max != 0 &&
-           frame->len - HTI_FRAME_HEAD > HTI_FRAGMENT_BYTES;
+    return frame->len - HTI_FRAME_HEAD > outbox->whole_max;
 }
 
 static void ring_append(struct hti_outbox *outbox, struct lane *lane)

@@ -6,8 +6,8 @@
  * it, so an old frame never reaches a new connection.  It is reference-counted:
  * a sender holds a reference while it pushes.
  *
- * A frame above the fragment size is sent in pieces, round robin among lanes,
- * when the peer takes fragments; frames of one lane keep their order.
+ * A large frame is sent in pieces, round robin among lanes, when the peer takes
+ * fragments; frames of one lane keep their order.
  */
 #ifndef HTI_CLUSTER_OUTBOX_H
 #define HTI_CLUSTER_OUTBOX_H
@@ -59,10 +59,12 @@ struct hti_slice {
  * waits for it. */
 bool hti_outbox_pop(struct hti_outbox *outbox, struct hti_slice *ret);
 void hti_outbox_release(struct hti_outbox *outbox, struct hti_slice *slice);
-/* From now on frames above HTI_FRAGMENT_BYTES go in pieces; those begun and not
- * finished have no more than unfinished_max bytes together, or are one.  0:
- * they go whole. */
-void hti_outbox_fragment(struct hti_outbox *outbox, uint64_t unfinished_max);
+/* From now on payloads above whole_max go in pieces of HTI_FRAGMENT_BYTES;
+ * those begun and not finished have no more than unfinished_max bytes together,
+ * or are one. */
+void hti_outbox_fragment(struct hti_outbox *outbox,
+                         uint64_t whole_max,
+                         uint64_t unfinished_max);
 /* Before the loop waits: false if there is something to pop after all; true
  * arms on_busy for the next push. */
 bool hti_outbox_sleep(struct hti_outbox *outbox);

@@ -290,16 +290,24 @@ static ht_err take_slot(struct hti_cluster *c,
     return HT_OK;
 }
 
-static uint64_t payload_limit(const struct hti_hello *hello, bool *ret_pieces)
+/* How much the peer takes of one message, and with that how it is sent. */
+static void set_limits(struct hti_link *link, const struct hti_hello *hello)
 {
     const uint32_t usual = HTI_FRAME_BYTES_MAX;
     uint64_t frame_max = hello->frame_max != 0 ? hello->frame_max : usual;
+    uint64_t message_max = hello->message_max;
 
-    *ret_pieces = hello->hardtack &&
-                  (hello->capabilities & HTI_CAP_FRAGMENTS) != 0 &&
-                  frame_max >= HTI_FRAGMENT_BYTES + HTI_FRAGMENT_HEAD_MAX &&
-                  hello->message_max > frame_max;
-    return *ret_pieces ? hello->message_max : frame_max;
+    link->payload_max = frame_max;
+    if (!hello->hardtack || (hello->capabilities & HTI_CAP_FRAGMENTS) == 0 ||
+        frame_max < HTI_FRAGMENT_BYTES + HTI_FRAGMENT_HEAD_MAX ||
+        message_max <= frame_max) {
+        return;
+    }
+    link->payload_max = message_max;
+    /* The peer takes no more than twice that of unfinished messages. */
+    hti_outbox_fragment(
+        link->outbox, frame_max < HTI_WHOLE_BYTES ? frame_max : HTI_WHOLE_BYTES,
+        message_max <= UINT64_MAX / 2 ? 2 * message_max : UINT64_MAX);
 }
 
 static ht_err attach(struct hti_cluster *c,
@@ -309,8 +317,6 @@ static ht_err attach(struct hti_cluster *c,
 {
     struct hti_route route = {.hardtack = hello->hardtack};
     struct hti_node_slot *slot;
-    uint64_t unfinished_max;
-    bool pieces;
     ht_err err = take_slot(c, peer, hello, &slot);
 
     if (err != HT_OK) {
@@ -318,11 +324,7 @@ static ht_err attach(struct hti_cluster *c,
     }
     link->hardtack = hello->hardtack;
     link->hidden = (hello->flags & HTI_HELLO_HIDDEN) != 0;
-    link->payload_max = payload_limit(hello, &pieces);
-    /* The peer takes no more than that of unfinished messages. */
-    unfinished_max = link->payload_max <= UINT64_MAX / 2 ? 2 * link->payload_max
-                                                         : UINT64_MAX;
-    hti_outbox_fragment(link->outbox, pieces ? unfinished_max : 0);
+    set_limits(link, hello);
     link->handle = hti_slot_handle(slot);
     link->election_id = election_id(link, hello);
     link->incarnation = hello->incarnation;

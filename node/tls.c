@@ -333,11 +333,20 @@ int hti_tls_handshake(struct hti_tls_conn *conn)
 
 /* ---- data --------------------------------------------------------------- */
 
+/* SSL_get_error() looks at the thread's errors: there must be none before.
+ * Asking first, since clearing costs as much as a small record. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0) {
+        ERR_clear_error();
+    }
+}
+
 long hti_tls_read(struct hti_tls_conn *conn, void *into, size_t cap)
 {
     size_t n = 0;
 
-    ERR_clear_error();
+    forget_errors();
     if (SSL_read_ex(conn->ssl, into, cap, &n) == 1) {
         return (long)n;
     }
@@ -365,7 +374,7 @@ long hti_tls_write(struct hti_tls_conn *conn, const void *data, size_t len)
         conn->rekey_at = conn->written + conn->rekey_bytes;
         SSL_key_update(conn->ssl, SSL_KEY_UPDATE_REQUESTED);
     }
-    ERR_clear_error();
+    forget_errors();
     if (SSL_write_ex(conn->ssl, data, len, &n) != 1) {
         return explain(conn);
     }

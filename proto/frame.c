@@ -5,11 +5,9 @@
 #include <endian.h>
 #include <string.h>
 
-/* The first buffer of a gathered payload.  Room for a whole fragment of a
- * Hardtack peer, so that the common large frame is read in one piece; a peer
- * that only announces a length costs address space, no memory, since nothing
- * is written before bytes arrive. */
-#define GATHER_FIRST (65u * 1024)
+/* The first buffer of a gathered payload.  A peer that only announces a length
+ * costs no more than that. */
+#define GATHER_FIRST HTI_WHOLE_BYTES
 
 static uint64_t read_be64(const uint8_t *p)
 {

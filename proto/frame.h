@@ -34,6 +34,11 @@ static inline uint8_t *hti_frame_payload(struct hti_frame *frame)
     return frame->bytes + HTI_FRAME_HEAD;
 }
 
+/* The largest payload that is sent whole to a node that takes fragments; a
+ * reader makes room for that much at once, so that it is read where it stays.
+ * With what stands around it, it fits the largest block that is recycled. */
+#define HTI_WHOLE_BYTES ((size_t)126 * 1024)
+
 /* Turns a stream into payloads.  A payload that lies whole in the given bytes
  * and is at most HTI_INPLACE_MAX is lent in place; any other is gathered in a
  * buffer of its own, which grows as bytes arrive, so that a length costs its

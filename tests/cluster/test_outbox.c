@@ -193,7 +193,7 @@ static void test_a_large_frame_goes_in_pieces(void **state)
     size_t at = 0;
 
     (void)state;
-    hti_outbox_fragment(o, UINT64_MAX);
+    hti_outbox_fragment(o, HTI_FRAGMENT_BYTES, UINT64_MAX);
     CHECK_OK(push(o, 5, 77, len));
     while (hti_outbox_pop(o, &slice)) {
         struct hti_envelope envelope;
@@ -233,7 +233,7 @@ static void test_small_frames_pass_a_large_one_of_another_lane(void **state)
     size_t n, last_piece = 0, small = 0, after = 0;
 
     (void)state;
-    hti_outbox_fragment(o, UINT64_MAX);
+    hti_outbox_fragment(o, HTI_FRAGMENT_BYTES, UINT64_MAX);
     CHECK_OK(push(o, 1, 100, 4 * HTI_FRAGMENT_BYTES));
     CHECK_OK(push(o, 2, 200, 10));
     CHECK_OK(push(o, 1, 101, 10));
@@ -263,7 +263,7 @@ static void test_lanes_with_large_frames_take_turns(void **state)
     size_t n;
 
     (void)state;
-    hti_outbox_fragment(o, UINT64_MAX);
+    hti_outbox_fragment(o, HTI_FRAGMENT_BYTES, UINT64_MAX);
     CHECK_OK(push(o, 1, 1, 3 * HTI_FRAGMENT_BYTES));
     CHECK_OK(push(o, 2, 2, 3 * HTI_FRAGMENT_BYTES));
     n = drain(o, seen, 64);
@@ -284,7 +284,7 @@ static void test_a_large_frame_gets_its_share(void **state)
     uint32_t number;
 
     (void)state;
-    hti_outbox_fragment(o, UINT64_MAX);
+    hti_outbox_fragment(o, HTI_FRAGMENT_BYTES, UINT64_MAX);
     CHECK_OK(push(o, 1, 1, 2 * HTI_FRAGMENT_BYTES));
     for (uint32_t i = 0; i < 1000; i++) {
         CHECK_OK(push(o, 2, 2, 1000));
@@ -319,7 +319,7 @@ static void test_what_is_left_is_freed(void **state)
     struct hti_slice slice;
 
     (void)state;
-    hti_outbox_fragment(o, UINT64_MAX);
+    hti_outbox_fragment(o, HTI_FRAGMENT_BYTES, UINT64_MAX);
     CHECK_OK(push(o, 1, 1, 3 * HTI_FRAGMENT_BYTES));
     CHECK_OK(push(o, 1, 2, 10));
     CHECK_OK(push(o, 4, 3, 10));
@@ -388,7 +388,7 @@ static void run_init(struct run *run, struct producer *p, pthread_t *threads)
     pthread_cond_init(&run->cond, NULL);
     run->awake = false;
     CHECK_OK(hti_outbox_new(256 * 1024, on_busy, run, &run->outbox));
-    hti_outbox_fragment(run->outbox, UINT64_MAX);
+    hti_outbox_fragment(run->outbox, HTI_FRAGMENT_BYTES, UINT64_MAX);
     for (uint32_t i = 0; i < PRODUCERS; i++) {
         p[i].run = run;
         p[i].lane = i + 1;
