@@ -9,16 +9,19 @@
 static ht_err admit(ht_node *node,
                     enum hti_authority authority,
                     const struct hti_view *view,
+                    ht_actor **ret_actor,
                     uint64_t *ret_pid)
 {
     uint64_t pid = view->to;
+    ht_actor *a;
     uint32_t flags;
 
     if (view->to_name.data != NULL) {
         pid = hti_directory_find(node->directory, view->to_name.data,
                                  view->to_name.len);
     }
-    if (pid == 0 || !hti_actor_is_live(node, pid)) {
+    a = hti_actor_find(node, pid);
+    if (a == NULL) {
         return HT_ENOPROC;
     }
     flags = hti_actor_flags(node, pid);
@@ -27,6 +30,7 @@ static ht_err admit(ht_node *node,
             : (flags & HTI_ACTOR_LOCAL_ONLY) != 0) {
         return HT_EDENIED;
     }
+    *ret_actor = a;
     *ret_pid = pid;
     return HT_OK;
 }
@@ -37,9 +41,10 @@ static ht_err deliver(ht_node *node,
                       const struct hti_view *view,
                       const struct hti_msg_call *call)
 {
-    uint64_t pid;
+    ht_actor *a = NULL;
+    uint64_t pid = 0;
     ht_msg *msg;
-    ht_err err = admit(node, authority, view, &pid);
+    ht_err err = admit(node, authority, view, &a, &pid);
 
     if (err != HT_OK) {
         return err;
@@ -48,7 +53,7 @@ static ht_err deliver(ht_node *node,
     if (msg == NULL) {
         return HT_ENOMEM;
     }
-    err = hti_mailbox_send(node, pid, msg);
+    err = hti_mailbox_put(a, pid, msg);
     if (err != HT_OK) {
         ht_msg_free(msg);
     }

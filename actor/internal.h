@@ -357,11 +357,38 @@ struct hti_alarm *hti_alarm_due(struct hti_sched *sched, uint64_t now_ns);
 /* ---- slots (slot.c) -------------------------------------------------------
  */
 
-/* Whoever lives or lived there; NULL: no such slot was ever made. */
-ht_actor *hti_slot_of(const ht_node *node, uint64_t pid);
-ht_actor *hti_slot_at(const ht_node *node, uint32_t index); /* from 1 */
+/* Whoever lives or lived there, from 1; NULL: no such slot was ever made. */
+static inline ht_actor *hti_slot_at(const ht_node *node, uint32_t index)
+{
+    struct ht_actor *chunk;
+
+    if (index == 0 || index > atomic_load_explicit(&node->slots_count,
+                                                   memory_order_acquire)) {
+        return NULL;
+    }
+    index--;
+    chunk = atomic_load_explicit(&node->slots[index / HTI_SLOT_CHUNK],
+                                 memory_order_acquire);
+    return &chunk[index % HTI_SLOT_CHUNK];
+}
+
+static inline ht_actor *hti_slot_of(const ht_node *node, uint64_t pid)
+{
+    return hti_slot_at(node, (uint32_t)pid);
+}
+
 /* The actor, if it takes messages. */
-ht_actor *hti_actor_find(const ht_node *node, uint64_t pid);
+static inline ht_actor *hti_actor_find(const ht_node *node, uint64_t pid)
+{
+    ht_actor *a = hti_slot_of(node, pid);
+
+    if (a == NULL || pid == 0 ||
+        atomic_load_explicit(&a->pid, memory_order_acquire) != pid) {
+        return NULL;
+    }
+    return a;
+}
+
 /* Take a free slot, RUNNING and in the caller's hands. NULL: no memory. */
 ht_actor *hti_slot_take(ht_node *node);
 void hti_slot_give_back(ht_actor *actor);
@@ -398,6 +425,9 @@ ht_err hti_actor_control(ht_node *node,
 
 /* Take msg into the mailbox on HT_OK. HT_EBUSY, HT_ENOPROC. */
 ht_err hti_mailbox_send(ht_node *node, uint64_t pid, ht_msg *msg);
+/* The same, for who has looked up the actor that pid names, or named: HT_OK is
+ * then also what is bounced. */
+ht_err hti_mailbox_put(ht_actor *actor, uint64_t pid, ht_msg *msg);
 /* Bounce everything that is queued. (run) */
 void hti_mailbox_bounce(ht_actor *actor);
 /* A turn of the slot: up to limit items; returns how many.  Lets it go. */

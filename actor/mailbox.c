@@ -82,13 +82,16 @@ static void uncharge(ht_actor *a, uint64_t charge)
 ht_err hti_mailbox_send(ht_node *node, uint64_t pid, ht_msg *msg)
 {
     ht_actor *a = hti_actor_find(node, pid);
+
+    return a == NULL ? HT_ENOPROC : hti_mailbox_put(a, pid, msg);
+}
+
+ht_err hti_mailbox_put(ht_actor *a, uint64_t pid, ht_msg *msg)
+{
     uint64_t charge = HTI_LOAD_MESSAGE + msg->bytes;
     uint64_t load;
     uint32_t messages_max, bytes_max;
 
-    if (a == NULL) {
-        return HT_ENOPROC;
-    }
     messages_max = atomic_load_explicit(&a->messages_max, memory_order_relaxed);
     bytes_max = atomic_load_explicit(&a->bytes_max, memory_order_relaxed);
     load = atomic_fetch_add(&a->load, charge);
@@ -101,7 +104,7 @@ ht_err hti_mailbox_send(ht_node *node, uint64_t pid, ht_msg *msg)
          HTI_LOAD_BYTES(load) + msg->bytes > bytes_max)) {
         uncharge(a, charge);
         atomic_fetch_add_explicit(&a->dropped, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&node->dropped, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&a->node->dropped, 1, memory_order_relaxed);
         return HT_EBUSY;
     }
     /* After the charge: the runner sees either our message or that there is
@@ -211,8 +214,7 @@ unsigned hti_actor_turn(ht_actor *a, unsigned limit)
     unsigned n = 0;
 
     /* Before the first look: a push after this makes it QUEUED again. */
-    atomic_exchange_explicit(&a->run_state, HTI_RUN_RUNNING,
-                             memory_order_acq_rel);
+    atomic_exchange(&a->run_state, HTI_RUN_RUNNING);
     if (a->life == HTI_LIFE_STARTING) {
         hti_spawn_finish(a);
     }
@@ -244,15 +246,12 @@ void hti_actor_let_go(ht_actor *a)
             atomic_load(&a->waiters)) {
             break;
         }
-        if (atomic_compare_exchange_strong_explicit(
-                &a->run_state, &running, HTI_RUN_IDLE, memory_order_acq_rel,
-                memory_order_relaxed)) {
+        if (atomic_compare_exchange_strong(&a->run_state, &running,
+                                           HTI_RUN_IDLE)) {
             return;
         }
-        atomic_exchange_explicit(&a->run_state, HTI_RUN_RUNNING,
-                                 memory_order_acq_rel);
+        atomic_exchange(&a->run_state, HTI_RUN_RUNNING);
     }
-    atomic_exchange_explicit(&a->run_state, HTI_RUN_QUEUED,
-                             memory_order_acq_rel);
+    atomic_exchange(&a->run_state, HTI_RUN_QUEUED);
     hti_schedule(a);
 }

@@ -196,8 +196,14 @@ void hti_schedule(ht_actor *a)
 
 void hti_actor_poke(ht_actor *a)
 {
-    if (atomic_exchange_explicit(&a->run_state, HTI_RUN_QUEUED,
-                                 memory_order_acq_rel) == HTI_RUN_IDLE) {
+    /* Whoever runs it will first say RUNNING and then look: nothing to do, and
+     * the next of many messages costs a load.  All of it is sequentially
+     * consistent: what we pushed comes before this load, that before the
+     * RUNNING that follows what we read, and that before the look. */
+    if (atomic_load(&a->run_state) == HTI_RUN_QUEUED) {
+        return;
+    }
+    if (atomic_exchange(&a->run_state, HTI_RUN_QUEUED) == HTI_RUN_IDLE) {
         hti_schedule(a);
     }
 }

@@ -14,17 +14,18 @@ static ht_ref sender(const ht_node *node)
 
 static ht_err cast_local(ht_node *node, uint64_t pid, struct hti_view *view)
 {
+    ht_actor *a = hti_actor_find(node, pid);
     ht_msg *msg;
     ht_err err;
 
-    if (!hti_actor_is_live(node, pid)) {
+    if (a == NULL) {
         return HT_ENOPROC;
     }
     msg = hti_msg_build(view, sender(node), NULL);
     if (msg == NULL) {
         return HT_ENOMEM;
     }
-    err = hti_mailbox_send(node, pid, msg);
+    err = hti_mailbox_put(a, pid, msg);
     if (err != HT_OK) {
         ht_msg_free(msg);
     }

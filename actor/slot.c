@@ -13,36 +13,6 @@
 
 #define SLOT_TRIES 4 /* free slots looked at before a new one is made */
 
-ht_actor *hti_slot_at(const ht_node *node, uint32_t index)
-{
-    struct ht_actor *chunk;
-
-    if (index == 0 || index > atomic_load_explicit(&node->slots_count,
-                                                   memory_order_acquire)) {
-        return NULL;
-    }
-    index--;
-    chunk = atomic_load_explicit(&node->slots[index / HTI_SLOT_CHUNK],
-                                 memory_order_acquire);
-    return &chunk[index % HTI_SLOT_CHUNK];
-}
-
-ht_actor *hti_slot_of(const ht_node *node, uint64_t pid)
-{
-    return hti_slot_at(node, (uint32_t)pid);
-}
-
-ht_actor *hti_actor_find(const ht_node *node, uint64_t pid)
-{
-    ht_actor *a = hti_slot_of(node, pid);
-
-    if (a == NULL || pid == 0 ||
-        atomic_load_explicit(&a->pid, memory_order_acquire) != pid) {
-        return NULL;
-    }
-    return a;
-}
-
 static void slot_init(ht_node *node, ht_actor *a, uint32_t index)
 {
     a->node = node;

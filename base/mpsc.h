@@ -38,9 +38,11 @@ static inline void hti_mpsc_push(struct hti_mpsc *q, struct hti_mpsc_node *n)
     struct hti_mpsc_node *prev;
 
     atomic_store_explicit(&n->next, NULL, memory_order_relaxed);
-    /* acq_rel: release publishes what the producer wrote into n to whoever
-     * exchanges after us; acquire orders our link store after prev's. */
-    prev = atomic_exchange_explicit(&q->head, n, memory_order_acq_rel);
+    /* Release publishes what the producer wrote into n to whoever exchanges
+     * after us; acquire orders our link store after prev's.  Sequentially
+     * consistent, for consumers that tell producers by another word whether
+     * they will look again (hti_actor_poke()): it costs no more. */
+    prev = atomic_exchange(&q->head, n);
     /* Pairs with the acquire load in pop. */
     atomic_store_explicit(&prev->next, n, memory_order_release);
 }
@@ -79,8 +81,7 @@ static inline struct hti_mpsc_node *hti_mpsc_pop(struct hti_mpsc *q)
 /* Consumer only; exact at the moment of the call. */
 static inline bool hti_mpsc_is_empty(struct hti_mpsc *q)
 {
-    return q->tail == &q->stub &&
-           atomic_load_explicit(&q->head, memory_order_acquire) == &q->stub;
+    return q->tail == &q->stub && atomic_load(&q->head) == &q->stub;
 }
 
 #endif /* HTI_BASE_MPSC_H */

@@ -159,6 +159,8 @@ HT_MUSTUSE ht_err hti_link_tick(struct hti_link *link,
 /* What to write next; see outbox.h. */
 bool hti_link_pop(struct hti_link *link, struct hti_slice *ret);
 void hti_link_release(struct hti_link *link, struct hti_slice *slice);
+/* Once a batch: give back the credit of what was released. */
+void hti_link_settle(struct hti_link *link);
 bool hti_link_sleep(struct hti_link *link);
 /* The stream is closed, for why (HT_OK: it ended; the session says what that
  * means).  The last call: the link is gone. */

@@ -75,6 +75,11 @@ bool hti_link_pop(struct hti_link *link, struct hti_slice *ret)
 void hti_link_release(struct hti_link *link, struct hti_slice *slice)
 {
     hti_outbox_release(link->outbox, slice);
+}
+
+void hti_link_settle(struct hti_link *link)
+{
+    hti_outbox_settle(link->outbox);
     if (atomic_load(&link->has_writables)) {
         hti_router_drained(link);
     }

@@ -36,7 +36,6 @@ struct lane {
 
 struct hti_outbox {
     _Atomic uint64_t state;
-    _Atomic uint64_t pushed; /* frames */
     struct hti_mpsc queue;
     _Atomic unsigned refs;
     _Atomic uint64_t refused;
@@ -46,10 +45,11 @@ struct hti_outbox {
 
     /* the loop's own */
     _Atomic uint64_t popped, popped_bytes; /* one writer */
-    uint64_t whole_max;                    /* larger payloads go in pieces */
-    uint64_t unfinished_max;               /* of those */
-    uint64_t unfinished; /* bytes of the frames begun and not finished */
-    size_t fresh_bytes;  /* popped whole since the last piece of a lane */
+    uint64_t unsettled; /* bytes released whose credit was not given back */
+    uint64_t whole_max; /* larger payloads go in pieces */
+    uint64_t unfinished_max; /* of those */
+    uint64_t unfinished;     /* bytes of the frames begun and not finished */
+    size_t fresh_bytes;      /* popped whole since the last piece of a lane */
     struct lane *busy_head, *busy_tail;
     struct lane lanes[LANES];
 };
@@ -120,57 +120,89 @@ struct hti_outbox *hti_outbox_unref(struct hti_outbox *outbox)
 
 /* ---- producers ----------------------------------------------------------- */
 
-/* The loop was asleep when this producer left.  Whoever clears the bit calls,
- * and counts as inside meanwhile, so that nobody calls after close. */
-static void wake(struct hti_outbox *outbox, uint64_t state)
+void hti_outbox_enter(struct hti_outbox *outbox)
 {
-    do {
-        if ((state & CLOSED) != 0 || (state & ASLEEP) == 0) {
-            return;
-        }
-    } while (!atomic_compare_exchange_weak_explicit(
-        &outbox->state, &state, (state & ~ASLEEP) + PUSHER,
-        memory_order_acq_rel, memory_order_relaxed));
-    outbox->on_busy(outbox->arg);
-    atomic_fetch_sub_explicit(&outbox->state, PUSHER, memory_order_release);
+    atomic_fetch_add_explicit(&outbox->state, PUSHER, memory_order_acquire);
 }
 
-ht_err hti_outbox_push(struct hti_outbox *outbox,
-                       struct hti_frame **frame,
-                       bool urgent)
+/* Whoever finds the loop asleep and clears the bit wakes it, and is still
+ * inside then, so that nobody calls after close. */
+void hti_outbox_leave(struct hti_outbox *outbox)
+{
+    uint64_t state = atomic_load_explicit(&outbox->state, memory_order_relaxed);
+
+    /* Release, and after the push: a loop that sets ASLEEP later sees the
+     * frame; one that set it earlier is seen here. */
+    for (;;) {
+        bool asleep = (state & (ASLEEP | CLOSED)) == ASLEEP;
+
+        if (!atomic_compare_exchange_weak_explicit(
+                &outbox->state, &state,
+                asleep ? state & ~ASLEEP : state - PUSHER, memory_order_acq_rel,
+                memory_order_relaxed)) {
+            continue;
+        }
+        if (!asleep) {
+            return;
+        }
+        outbox->on_busy(outbox->arg);
+        state = atomic_load_explicit(&outbox->state, memory_order_relaxed);
+    }
+}
+
+/* state: before charge was added to it, which is given back on failure. */
+static ht_err take(struct hti_outbox *outbox,
+                   struct hti_frame **frame,
+                   bool urgent,
+                   uint64_t state,
+                   uint64_t charge)
 {
     uint64_t len = (*frame)->len;
     uint64_t max =
         urgent ? URGENT_FACTOR * outbox->bytes_max : outbox->bytes_max;
-    uint64_t old = atomic_fetch_add_explicit(&outbox->state, PUSHER + len,
-                                             memory_order_acquire);
-    uint64_t bytes = old & BYTES_MASK;
+    uint64_t bytes = state & BYTES_MASK;
 
-    if ((old & CLOSED) != 0) {
-        atomic_fetch_sub_explicit(&outbox->state, PUSHER + len,
-                                  memory_order_release);
+    if ((state & CLOSED) != 0) {
+        atomic_fetch_sub_explicit(&outbox->state, charge, memory_order_release);
         return HT_ENOCONN;
     }
     /* Refuse rather than grow.  A slow peer must slow its senders down; an
      * unbounded queue only moves the failure to the allocator, where nobody
      * can tell which peer caused it. */
     if (bytes != 0 && bytes + len > max) {
-        atomic_fetch_sub_explicit(&outbox->state, PUSHER + len,
-                                  memory_order_release);
         atomic_fetch_add_explicit(&outbox->refused, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&outbox->state, charge, memory_order_release);
         return HT_EBUSY;
     }
-    atomic_fetch_add_explicit(&outbox->pushed, 1, memory_order_relaxed);
     hti_mpsc_push(&outbox->queue, &(*frame)->node);
     *frame = NULL;
-    /* Release, and after the push: a loop that sets ASLEEP later sees the
-     * frame; one that set it earlier is seen here. */
-    old =
-        atomic_fetch_sub_explicit(&outbox->state, PUSHER, memory_order_acq_rel);
-    if ((old & ASLEEP) != 0) {
-        wake(outbox, old - PUSHER);
-    }
     return HT_OK;
+}
+
+ht_err hti_outbox_push_inside(struct hti_outbox *outbox,
+                              struct hti_frame **frame,
+                              bool urgent)
+{
+    uint64_t charge = (*frame)->len;
+    uint64_t old =
+        atomic_fetch_add_explicit(&outbox->state, charge, memory_order_acquire);
+
+    return take(outbox, frame, urgent, old, charge);
+}
+
+ht_err hti_outbox_push(struct hti_outbox *outbox,
+                       struct hti_frame **frame,
+                       bool urgent)
+{
+    uint64_t charge = PUSHER + (*frame)->len;
+    uint64_t old =
+        atomic_fetch_add_explicit(&outbox->state, charge, memory_order_acquire);
+    ht_err err = take(outbox, frame, urgent, old, charge);
+
+    if (err == HT_OK) {
+        hti_outbox_leave(outbox);
+    }
+    return err;
 }
 
 void hti_outbox_close(struct hti_outbox *outbox)
@@ -202,15 +234,12 @@ bool hti_outbox_has_batch(struct hti_outbox *outbox, size_t len)
 void hti_outbox_stats(struct hti_outbox *outbox, struct hti_outbox_stats *ret)
 {
     uint64_t state = atomic_load_explicit(&outbox->state, memory_order_relaxed);
-    uint64_t popped =
-        atomic_load_explicit(&outbox->popped, memory_order_relaxed);
 
-    ret->frames = atomic_load_explicit(&outbox->pushed, memory_order_relaxed);
+    ret->frames = atomic_load_explicit(&outbox->popped, memory_order_relaxed);
     ret->queued_bytes = state & BYTES_MASK;
     ret->bytes =
         atomic_load_explicit(&outbox->popped_bytes, memory_order_relaxed) +
         ret->queued_bytes;
-    ret->queued = ret->frames > popped ? ret->frames - popped : 0;
     ret->refused = atomic_load_explicit(&outbox->refused, memory_order_relaxed);
 }
 
@@ -372,17 +401,32 @@ void hti_outbox_release(struct hti_outbox *outbox, struct hti_slice *slice)
         return; /* more pieces follow */
     }
     hti_frame_free(frame);
+    outbox->unsettled += len;
+}
+
+/* Once a batch, not a frame: one atomic operation, and one cache line that
+ * producers want. */
+void hti_outbox_settle(struct hti_outbox *outbox)
+{
+    uint64_t bytes = outbox->unsettled;
+
+    if (bytes == 0) {
+        return;
+    }
+    outbox->unsettled = 0;
     atomic_store_explicit(
         &outbox->popped_bytes,
-        atomic_load_explicit(&outbox->popped_bytes, memory_order_relaxed) + len,
+        atomic_load_explicit(&outbox->popped_bytes, memory_order_relaxed) +
+            bytes,
         memory_order_relaxed);
     /* Sequentially consistent, as the load in is_writable: whoever asks to be
      * told and whoever drains must not both miss the other. */
-    atomic_fetch_sub(&outbox->state, len);
+    atomic_fetch_sub(&outbox->state, bytes);
 }
 
 bool hti_outbox_sleep(struct hti_outbox *outbox)
 {
+    hti_outbox_settle(outbox);
     atomic_fetch_or_explicit(&outbox->state, ASLEEP, memory_order_acq_rel);
     if (outbox->busy_head == NULL && hti_mpsc_is_empty(&outbox->queue)) {
         return true;

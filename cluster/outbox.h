@@ -3,8 +3,8 @@
  *
  * Any thread pushes; the connection's loop pops.  The queue is lock-free, the
  * limit is an atomic credit.  An outbox belongs to one connection and dies with
- * it, so an old frame never reaches a new connection.  It is reference-counted:
- * a sender holds a reference while it pushes.
+ * it, so an old frame never reaches a new connection.  It is reference-counted;
+ * a sender holds a reference while it pushes, or has entered it.
  *
  * A large frame is sent in pieces, round robin among lanes, when the peer takes
  * fragments; frames of one lane keep their order.
@@ -38,6 +38,15 @@ struct hti_outbox *hti_outbox_unref(struct hti_outbox *outbox);
 ht_err hti_outbox_push(struct hti_outbox *outbox,
                        struct hti_frame **frame,
                        bool urgent);
+/* For who has no reference: between the two it is neither freed nor closed, so
+ * enter it where its owner cannot let go of it meanwhile, and do not stay.
+ * hti_outbox_push_inside() is hti_outbox_push() there; on_busy may be called by
+ * the leaving. */
+void hti_outbox_enter(struct hti_outbox *outbox);
+ht_err hti_outbox_push_inside(struct hti_outbox *outbox,
+                              struct hti_frame **frame,
+                              bool urgent);
+void hti_outbox_leave(struct hti_outbox *outbox);
 /* No push succeeds, and no on_busy runs, after this returns; it waits for those
  * that are inside, so not from on_busy.  What is queued can still be popped;
  * the last unref frees it. */
@@ -46,8 +55,8 @@ void hti_outbox_close(struct hti_outbox *outbox);
 /* ---- the connection's loop ---- */
 
 /* Bytes to write next, in order: head, then data.  Then release it, in the
- * order popped, when they are written or copied; that frees the frame and gives
- * its credit back when its last piece is released. */
+ * order popped, when they are written or copied; that frees the frame when its
+ * last piece is released, and settling gives back the credit of what was. */
 struct hti_slice {
     uint8_t head[HTI_FRAGMENT_HEAD_MAX];
     size_t head_len;
@@ -59,6 +68,7 @@ struct hti_slice {
  * waits for it. */
 bool hti_outbox_pop(struct hti_outbox *outbox, struct hti_slice *ret);
 void hti_outbox_release(struct hti_outbox *outbox, struct hti_slice *slice);
+void hti_outbox_settle(struct hti_outbox *outbox);
 /* From now on payloads above whole_max go in pieces of HTI_FRAGMENT_BYTES;
  * those begun and not finished have no more than unfinished_max bytes together,
  * or are one. */
@@ -70,8 +80,9 @@ void hti_outbox_fragment(struct hti_outbox *outbox,
 bool hti_outbox_sleep(struct hti_outbox *outbox);
 
 struct hti_outbox_stats {
-    uint64_t frames, bytes;        /* pushed in all */
-    uint64_t queued, queued_bytes; /* now */
+    uint64_t frames;       /* popped in all */
+    uint64_t bytes;        /* pushed in all */
+    uint64_t queued_bytes; /* now */
     uint64_t refused;
 };
 void hti_outbox_stats(struct hti_outbox *outbox, struct hti_outbox_stats *ret);

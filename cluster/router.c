@@ -23,6 +23,7 @@ uint32_t hti_lane(uint64_t from, uint64_t to)
     return 1 + (uint32_t)(x >> 32) % (HTI_OUTBOX_LANES - 1);
 }
 
+/* Inside the route's outbox. Takes frame, which may be NULL. */
 static ht_err
 push(const struct hti_route *route, struct hti_frame *frame, bool urgent)
 {
@@ -35,7 +36,7 @@ push(const struct hti_route *route, struct hti_frame *frame, bool urgent)
     len = frame->len;
     err = len - HTI_FRAME_HEAD > route->payload_max
               ? HT_ETOOBIG
-              : hti_outbox_push(route->outbox, &frame, urgent);
+              : hti_outbox_push_inside(route->outbox, &frame, urgent);
     if (err == HT_OK && hti_outbox_has_batch(route->outbox, len)) {
         hti_sched_press();
     }
@@ -56,7 +57,7 @@ ht_err hti_route_push(struct hti_cluster *c,
         return err;
     }
     err = push(&route, frame, urgent);
-    hti_outbox_unref(route.outbox);
+    hti_outbox_leave(route.outbox);
     return err;
 }
 
@@ -100,7 +101,7 @@ static ht_err on_cast(void *arg, uint64_t node, const struct hti_view *view)
             push(&route, hti_frame_cast(&cast, hti_lane(view->from, view->to)),
                  false);
     }
-    hti_outbox_unref(route.outbox);
+    hti_outbox_leave(route.outbox);
     return err;
 }
 
@@ -141,7 +142,7 @@ static ht_err on_call(void *arg,
             hti_slots_call_end(&c->slots, node);
         }
     }
-    hti_outbox_unref(route.outbox);
+    hti_outbox_leave(route.outbox);
     return err;
 }
 
@@ -184,10 +185,13 @@ static ht_err push_reply(struct hti_link *link,
     if (len > link->payload_max) {
         return HT_ETOOBIG;
     }
-    return push(
-        &route,
-        hti_frame_reply(&reply, hti_lane(origin->to, origin->caller.pid)),
-        urgent);
+    hti_outbox_enter(link->outbox);
+    err =
+        push(&route,
+             hti_frame_reply(&reply, hti_lane(origin->to, origin->caller.pid)),
+             urgent);
+    hti_outbox_leave(link->outbox);
+    return err;
 }
 
 static void on_reply(void *arg,

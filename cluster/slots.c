@@ -243,7 +243,8 @@ hti_slots_route(struct hti_slots *slots, uint64_t handle, struct hti_route *ret)
     err = state_locked(slot, handle);
     if (err == HT_OK) {
         *ret = slot->route;
-        hti_outbox_ref(ret->outbox);
+        /* The slot's reference goes under the lock only. */
+        hti_outbox_enter(ret->outbox);
     }
     slot_unlock(slot);
     return err;

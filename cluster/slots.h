@@ -99,7 +99,8 @@ void hti_slots_set_route(struct hti_node_slot *slot,
 void hti_slots_clear_route(struct hti_node_slot *slot,
                            const struct hti_link *link);
 
-/* HT_OK, with a reference in ret->outbox; HT_ENOCONN; HT_ENOPROC: dead. */
+/* HT_OK, inside ret->outbox: hti_outbox_leave() it; HT_ENOCONN; HT_ENOPROC:
+ * dead. */
 HT_MUSTUSE ht_err hti_slots_route(struct hti_slots *slots,
                                   uint64_t handle,
                                   struct hti_route *ret);

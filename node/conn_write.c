@@ -241,6 +241,7 @@ static enum hti_flush flush_plain(struct hti_conn *conn)
         struct batch b;
         bool more;
 
+        hti_link_settle(conn->link);
         b.count = b.held_count = 0;
         b.copied = b.total = 0;
         more = batch_fill(conn, &b);
@@ -448,8 +449,10 @@ static enum hti_flush flush_tls(struct hti_conn *conn)
     assert(conn->loop->cipher.len == 0);
     hti_conn_warm(conn);
     while (written < HTI_CONN_WRITE_MAX) {
-        int rc = encrypt(conn, &written);
+        int rc;
 
+        hti_link_settle(conn->link);
+        rc = encrypt(conn, &written);
         if (rc < 0) {
             conn->loop->cipher.len = 0;
             errno = EPROTO;
@@ -474,6 +477,7 @@ enum hti_flush hti_conn_flush(struct hti_conn *conn)
         enum hti_flush flushed =
             conn->tls != NULL ? flush_tls(conn) : flush_plain(conn);
 
+        hti_link_settle(conn->link);
         if (flushed != HTI_FLUSH_DONE || !conn->awake) {
             return flushed;
         }

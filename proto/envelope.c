@@ -341,16 +341,15 @@ ht_err
 hti_envelope_decode(const void *data, size_t len, struct hti_envelope *ret)
 {
     struct hti_pb_in in = hti_pb_open((ht_bytes){data, len});
-    struct hti_envelope e;
     uint32_t key;
 
-    memset(&e, 0, sizeof e); /* the whole union, not its first member */
+    memset(ret, 0, sizeof *ret); /* the whole union, not its first member */
     while (in.p != in.end) {
-        if (!hti_pb_key(&in, &key) || !network_field(&in, key, &e)) {
+        if (!hti_pb_key(&in, &key) || !network_field(&in, key, ret)) {
+            memset(ret, 0, sizeof *ret);
             return HT_EPROTO;
         }
     }
-    *ret = e;
     return HT_OK;
 }
 

@@ -89,9 +89,9 @@ struct hti_envelope {
     } u;
 };
 
-/* HT_OK or HT_EPROTO.  When a oneof member occurs twice, the fields are merged
- * as prost does for CAST, CALL, REPLY; the last one's bytes are taken for the
- * other kinds (differences: docs/protocol.md). */
+/* HT_OK or HT_EPROTO (*ret is then empty).  When a oneof member occurs
+ * twice, the fields are merged as prost does for CAST, CALL, REPLY; the last
+ * one's bytes are taken for the other kinds (differences: docs/protocol.md). */
 HT_MUSTUSE ht_err hti_envelope_decode(const void *data,
                                       size_t len,
                                       struct hti_envelope *ret);

@@ -48,11 +48,6 @@ struct hti_frame *hti_frame_new(size_t payload_len, uint32_t lane)
     return frame;
 }
 
-void hti_frame_free(struct hti_frame *frame)
-{
-    hti_free(frame);
-}
-
 /* ---- the reader ---------------------------------------------------------- */
 
 void hti_reader_init(struct hti_reader *reader, uint64_t limit)

@@ -28,7 +28,10 @@ struct hti_frame {
 /* A frame with room for payload_len bytes after its head, which is filled in.
  * NULL: no memory. */
 struct hti_frame *hti_frame_new(size_t payload_len, uint32_t lane);
-void hti_frame_free(struct hti_frame *frame);
+static inline void hti_frame_free(struct hti_frame *frame)
+{
+    hti_free(frame);
+}
 static inline uint8_t *hti_frame_payload(struct hti_frame *frame)
 {
     return frame->bytes + HTI_FRAME_HEAD;

@@ -173,6 +173,7 @@ static void write_out(struct pipe_end *end)
             }
             deliver_to(other(end), slice.data, slice.len);
             hti_link_release(end->link, &slice);
+            hti_link_settle(end->link);
         }
     } while (!hti_link_sleep(end->link));
 }

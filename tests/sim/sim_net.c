@@ -136,6 +136,7 @@ static void flush_end(struct sim *sim, struct sim_end *end)
             put(sim, other(end), slice.data, slice.len);
         }
         hti_link_release(end->link, &slice);
+        hti_link_settle(end->link);
     }
 }
 
