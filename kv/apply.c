@@ -349,7 +349,8 @@ static ht_err remember(struct hti_kv *kv, const RequestId *request)
 
     if (answer.len <= HTI_KV_ANSWER_MAX) {
         return hti_kv_dedupe_add(&kv->dedupe, request->client,
-                                 request->sequence, answer);
+                                 request->sequence, request->settled != 0,
+                                 answer);
     }
     err = hti_kv_refuse(&instead, HTI_KV_TOO_BIG,
                         "it was done, but its answer of %zu bytes is not "
@@ -357,6 +358,7 @@ static ht_err remember(struct hti_kv *kv, const RequestId *request)
                         answer.len - 1);
     if (err == HT_OK) {
         err = hti_kv_dedupe_add(&kv->dedupe, request->client, request->sequence,
+                                request->settled != 0,
                                 (ht_bytes){instead.data, instead.len});
     }
     hti_kv_buf_fini(&instead);

@@ -125,6 +125,7 @@ static struct hti_kv_client *touch(struct hti_kv_dedupe *dedupe,
 ht_err hti_kv_dedupe_add(struct hti_kv_dedupe *dedupe,
                          const char *name,
                          uint64_t sequence,
+                         bool settled,
                          ht_bytes answer)
 {
     struct hti_kv_remembered *entry = malloc(sizeof(*entry) + answer.len);
@@ -137,6 +138,9 @@ ht_err hti_kv_dedupe_add(struct hti_kv_dedupe *dedupe,
     if (client == NULL) {
         free(entry);
         return HT_ENOMEM;
+    }
+    while (settled && client->count > 0) {
+        forget_first(dedupe, client);
     }
     entry->sequence = sequence;
     entry->len = answer.len;

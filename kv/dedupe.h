@@ -53,10 +53,12 @@ enum hti_kv_seen hti_kv_dedupe_find(const struct hti_kv_dedupe *dedupe,
                                     const char *client,
                                     uint64_t sequence,
                                     ht_bytes *ret_answer);
-/* Copies.  HT_ENOMEM. */
+/* Copies.  settled: what was answered to the client before is forgotten.
+ * HT_ENOMEM. */
 HT_MUSTUSE ht_err hti_kv_dedupe_add(struct hti_kv_dedupe *dedupe,
                                     const char *client,
                                     uint64_t sequence,
+                                    bool settled,
                                     ht_bytes answer);
 /* For a snapshot: make the client, as the one that wrote last.  NULL: no
  * memory. */

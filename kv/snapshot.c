@@ -302,7 +302,7 @@ static ht_err take_client(struct hti_kv *kv,
             return HT_EPROTO;
         }
         err = hti_kv_dedupe_add(
-            &kv->dedupe, client->name, answer->sequence,
+            &kv->dedupe, client->name, answer->sequence, false,
             (ht_bytes){answer->result.data, answer->result.len});
     }
     made->forgotten = client->forgotten;
