@@ -34,7 +34,7 @@ PROTOS   := proto/hardtack_wire.proto proto/admin/admin.proto include/hardtack/h
 PB_LIB   := $(BUILD)/proto/hardtack_wire.pb-c.c $(BUILD)/proto/admin/admin.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
 PB_EX    := $(patsubst %.proto,$(BUILD)/%.pb-c.c,$(wildcard examples/*/*.proto bench/*.proto tests/*/*.proto))
 PB_GW    := $(BUILD)/proto/gateway.pb-c.c $(BUILD)/hardtack/client.pb-c.c
-PB_KV    := $(BUILD)/hardtack/kv.pb-c.c $(BUILD)/kv/command.pb-c.c
+PB_KV    := $(BUILD)/hardtack/kv.pb-c.c $(BUILD)/kv/command.pb-c.c $(BUILD)/kv/ask.pb-c.c
 PB_ALL   := $(PB_LIB) $(PB_EX) $(PB_GW) $(PB_KV)
 LIB_SRCS := $(foreach d,$(LAYERS),$(wildcard $(d)/*.c))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o) $(PB_LIB:.c=.o)
@@ -54,10 +54,11 @@ GW_A    := $(BUILD)/libhardtack-gateway.a
 GW_SO   := $(BUILD)/libhardtack-gateway.so.$(VERSION)
 
 # So is replicated state.  libraft is one object inside of it.
-RAFT_DEPS := zlib
+RAFT_DEPS := zlib jansson
 RAFT_LIBS  = $(shell pkg-config --libs $(RAFT_DEPS) 2>/dev/null)
 RAFT_LIB  := build/deps/lib/libraft.o
-RAFT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard raft/*.c kv/*.c)) $(PB_RAFT:.c=.o) $(PB_KV:.c=.o)
+RAFT_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard raft/*.c kv/*.c)) $(PB_RAFT:.c=.o) $(PB_KV:.c=.o) \
+             $(BUILD)/hardtack/client.pb-c.o $(BUILD)/json/base64.o
 RAFT_MORE := $(patsubst %,$(BUILD)/%.o,base/mem base/table base/utf8 proto/arena proto/pb)
 RAFT_A    := $(BUILD)/libhardtack-raft.a
 RAFT_SO   := $(BUILD)/libhardtack-raft.so.$(VERSION)
@@ -234,7 +235,7 @@ $(BUILD)/hardtack/%.pb-c.c: include/hardtack/%.proto scripts/public-proto
 $(BUILD)/%.pb-c.c: %.proto
 	$(Q)mkdir -p $(BUILD) && protoc-c -I. -Iinclude --c_out=$(BUILD) $<
 
-$(BUILD)/kv/command.pb-c.o: $(BUILD)/hardtack/kv.pb-c.c
+$(BUILD)/kv/command.pb-c.o $(BUILD)/kv/ask.pb-c.o: $(BUILD)/hardtack/kv.pb-c.c
 
 $(BUILD)/%.pb-c.h: $(BUILD)/%.pb-c.c ;
 

@@ -2,6 +2,7 @@
 #include "kv/member.h"
 
 #include <hardtack/args.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,7 +166,10 @@ static void tick(struct hti_kv_member *member)
     if (!member->ticking) {
         /* Full, or no leader any more: again a little later. */
         member->due_ms = store_now(member) + 1000;
-        (void)ht_timer_start(member->self, 1000, 0, member, &member->due_timer);
+        if (ht_timer_start(member->self, 1000, 0, member, &member->due_timer) !=
+            HT_OK) {
+            member->due_timer = 0; /* the next command tries again */
+        }
     }
 }
 
@@ -346,18 +350,8 @@ static void do_read(struct asked *asked)
 
 static ht_ref watcher_of(const struct hti_kv_member *member, const Ask *ask)
 {
-    ht_ref none = {0, 0};
-    uint8_t block[24];
-    ht_reader reader;
+    ht_reader reader = ht_reader_block(ask->watcher.data, ask->watcher.len);
 
-    if (ask->watcher == NULL || ask->watcher->instance.len != 16) {
-        return none;
-    }
-    memcpy(block, ask->watcher->instance.data, 16);
-    for (unsigned i = 0; i < 8; i++) {
-        block[16 + i] = (uint8_t)(ask->watcher->pid >> (56 - 8 * i));
-    }
-    reader = (ht_reader){.data = block, .len = sizeof(block), .bare = true};
     return ht_read_ref(&reader, ht_actor_node(member->self));
 }
 
@@ -391,17 +385,13 @@ static void do_changes(struct asked *asked)
     asked_free(asked);
 }
 
+/* A cast. */
 static void do_unwatch(struct asked *asked)
 {
     struct hti_kv_member *member = asked->member;
-    const Hardtack__Empty empty = HARDTACK__EMPTY__INIT;
-    struct hti_kv_buf *buf = &member->kv->answer;
 
     (void)hti_kv_unwatch(&member->watchers, asked->ask->unwatch,
                          watcher_of(member, asked->ask));
-    if (hti_kv_answer(buf, &empty.base) == HT_OK) {
-        answer(member, asked->call, (ht_bytes){buf->data, buf->len});
-    }
     asked_free(asked);
 }
 
@@ -430,11 +420,12 @@ on_message(void *machine, ht_actor *self, const ht_msg *msg, ht_call call)
     struct asked *asked;
 
     (void)self;
-    if (strcmp(ht_msg_variant(msg), HTI_KV_ASK) != 0 || call.id == 0) {
+    if (strcmp(ht_msg_variant(msg), HTI_KV_ASK) != 0) {
         return HT_ENOVARIANT;
     }
     asked = asked_new(member, call, ht_msg_args(msg));
-    if (asked == NULL || asked->ask == NULL) {
+    if (asked == NULL || asked->ask == NULL ||
+        (call.id == 0 && asked->ask->what_case != ASK(UNWATCH))) {
         if (asked != NULL) {
             asked_free(asked);
         }
