@@ -149,6 +149,7 @@ struct hti_link {
     TAILQ_ENTRY(hti_link) mirror_entry;
 
     _Atomic uint64_t rtt_us, received_frames, received_bytes, dropped;
+    _Atomic uint64_t heard_ms; /* when bytes came last */
 
     unsigned writables_count; /* cluster's lock */
     bool initiated, admin;    /* set once */
@@ -228,6 +229,8 @@ const char *hti_dial_peer_name(const struct hti_dial *dial);
  * protection that its policy allows. */
 bool hti_dial_is_met_by(const struct hti_dial *dial,
                         const struct hti_link *link);
+/* Whether a link is protected as a target wants it. */
+bool hti_dial_allows(const struct hti_dial *dial, const struct hti_link *link);
 /* The link by which the node that it leads to is connected; NULL: none. */
 struct hti_link *hti_dial_find_link(struct hti_cluster *c,
                                     const struct hti_dial *dial);

@@ -466,6 +466,11 @@ static ht_err leave(struct hti_link *link, ht_err err)
     return err;
 }
 
+static void heard(struct hti_link *link, uint64_t now_ms)
+{
+    atomic_store_explicit(&link->heard_ms, now_ms, memory_order_relaxed);
+}
+
 ht_err hti_link_receive(struct hti_link *link,
                         uint64_t now_ms,
                         const void *data,
@@ -474,6 +479,7 @@ ht_err hti_link_receive(struct hti_link *link,
     ht_err err = enter(link, now_ms);
 
     if (err == HT_OK) {
+        heard(link, now_ms);
         err = hti_session_receive(link->session, now_ms, data, len);
     }
     return leave(link, err);
@@ -489,6 +495,7 @@ ht_err hti_link_filled(struct hti_link *link, uint64_t now_ms, size_t n)
     ht_err err = enter(link, now_ms);
 
     if (err == HT_OK) {
+        heard(link, now_ms);
         err = hti_session_filled(link->session, now_ms, n);
     }
     return leave(link, err);
@@ -507,11 +514,32 @@ hti_link_tick(struct hti_link *link, uint64_t now_ms, uint64_t *ret_deadline_ms)
 
 /* ---- death --------------------------------------------------------------- */
 
+/* A node that has dialled us, found that it is connected to us, and hung up. */
+static bool had_second_thoughts(struct hti_link *link, ht_err err)
+{
+    const struct hti_hello *hello = hti_session_peer(link->session);
+    struct hti_cluster *c = link->cluster;
+    const struct hti_peer *peer;
+    bool yes;
+
+    if (link->initiated || err != HT_ENOCONN || !hello->hardtack) {
+        return false;
+    }
+    pthread_mutex_lock(&c->lock);
+    peer = hti_peer_find(c, hello->name);
+    yes =
+        peer != NULL && !TAILQ_EMPTY(&peer->links) && peer->slot != NULL &&
+        memcmp(peer->slot->instance, hello->instance, HTI_INSTANCE_BYTES) == 0;
+    pthread_mutex_unlock(&c->lock);
+    return yes;
+}
+
 static void log_refused(struct hti_link *link, ht_err err, const char *text)
 {
     struct hti_cluster *c = link->cluster;
     bool harmless = err == HT_EDUPLICATE || err == HT_ECLOSED ||
-                    (err == HT_ESELF && link->initiated);
+                    (err == HT_ESELF && link->initiated) ||
+                    had_second_thoughts(link, err);
     char quoted[2][300];
     char line[800];
 

@@ -172,7 +172,7 @@ const char *hti_dial_peer_name(const struct hti_dial *dial)
 
 /* A target that asks for encryption is not met by a plain link that the other
  * side has made, nor one that is for Hardtack nodes by a ractor node. */
-static bool allows(const struct hti_dial *dial, const struct hti_link *link)
+bool hti_dial_allows(const struct hti_dial *dial, const struct hti_link *link)
 {
     if (!link->hardtack && !dial->any_peer) {
         return false;
@@ -204,7 +204,7 @@ bool hti_dial_is_met_by(const struct hti_dial *dial,
     if (link->dial == dial) {
         return true;
     }
-    if (!allows(dial, link)) {
+    if (!hti_dial_allows(dial, link)) {
         return false;
     }
     if (name[0] != '\0') {
@@ -284,7 +284,7 @@ static bool is_answered_by(const struct hti_dial *dial,
                            const struct hti_link *link)
 {
     return dial->last_err == HT_EDUPLICATE && link->peer != NULL &&
-           link->is_ready && !link->hardtack && allows(dial, link) &&
+           link->is_ready && !link->hardtack && hti_dial_allows(dial, link) &&
            hti_dial_peer_name(dial)[0] == '\0' &&
            strcmp(dial->address, link->connection_string) == 0;
 }
@@ -358,7 +358,7 @@ void hti_dials_elected_away(struct hti_cluster *c,
             break;
         }
     }
-    if (dial == NULL || winner->peer == NULL || !allows(dial, winner) ||
+    if (dial == NULL || winner->peer == NULL || !hti_dial_allows(dial, winner) ||
         (dial->name != NULL && strcmp(dial->name, winner->name) != 0)) {
         return;
     }

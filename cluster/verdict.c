@@ -172,6 +172,48 @@ hti_verdict_on_name(void *arg, const struct hti_hello *hello, ht_err *ret_why)
     return verdict;
 }
 
+/* Whether bytes came lately: it is no half-dead one. */
+static bool is_fresh(const struct hti_link *link, uint64_t now_ms)
+{
+    const struct hti_cluster_config *config = &link->cluster->config;
+    uint64_t heard_ms =
+        atomic_load_explicit(&link->heard_ms, memory_order_relaxed);
+    uint64_t limit_ms = 2 * (uint64_t)config->heartbeat_ms;
+
+    return now_ms <= heard_ms || now_ms - heard_ms <= limit_ms;
+}
+
+/* Whether we have a good link to the node that we have dialled once more, and
+ * so stay with that, whatever the election would say: what is under way on it
+ * would be lost with it.  Whoever is asked the same in that moment says the
+ * same, or has not seen that link yet and has sent its proof; so one is kept.
+ *
+ * Only where the protection below has proved who answers: a stranger at a
+ * node's address must not make us believe that it was met. */
+static bool is_superfluous(struct hti_cluster *c,
+                           struct hti_link *link,
+                           const struct hti_hello *hello)
+{
+    const struct hti_peer *peer = hti_peer_find(c, hello->name);
+    const struct hti_link *other;
+
+    if (!link->initiated || link->dial == NULL || !hello->hardtack ||
+        link->mode == HTI_MODE_NONE || peer == NULL || peer->slot == NULL ||
+        memcmp(peer->slot->instance, hello->instance, HTI_INSTANCE_BYTES) !=
+            0) {
+        return false;
+    }
+    TAILQ_FOREACH (other, &peer->links, peer_entry) {
+        if (other->hardtack && other->is_ready &&
+            is_fresh(other, link->now_ms) &&
+            hti_dial_allows(link->dial, other)) {
+            memcpy(link->dial->peer_name, hello->name, sizeof hello->name);
+            return true;
+        }
+    }
+    return false;
+}
+
 ht_err hti_verdict_check_peer(void *arg, const struct hti_hello *hello)
 {
     struct hti_link *link = arg;
@@ -191,8 +233,13 @@ ht_err hti_verdict_check_peer(void *arg, const struct hti_hello *hello)
     }
     if (link->mode == HTI_MODE_TLS && link->io->cert_matches != NULL &&
         !link->io->cert_matches(link->io_arg, hello->name, hello->hardtack)) {
-        err = HT_EAUTH;
+        return HT_EAUTH;
     }
+    pthread_mutex_lock(&c->lock);
+    if (is_superfluous(c, link, hello)) {
+        err = HT_EDUPLICATE;
+    }
+    pthread_mutex_unlock(&c->lock);
     return err;
 }
 

@@ -179,6 +179,10 @@ static ht_err receive_challenge(struct hti_session *s,
         return err;
     }
     err = s->ops->check_peer(s->arg, &s->peer);
+    if (err == HT_EDUPLICATE) {
+        return hti_session_fail(s, err, "%s is connected already",
+                                hti_session_peer_words(s, words));
+    }
     if (err != HT_OK) {
         return hti_session_fail(
             s, err, "%s does not fit what is known of it: %s",

@@ -113,7 +113,7 @@ struct hti_session_ops {
                                 ht_err *ret_why);
     /* Before our proof goes to a named peer: HT_OK, or why not to: its
      * certificate lacks the name, it is pinned as Hardtack and came as ractor,
-     * its challenge is one we issued ourselves lately (challenge, ractor peers
+     * we have dialled it and it is connected (HT_EDUPLICATE), its challenge is one we issued ourselves lately (challenge, ractor peers
      * only; also told of those we issue: issued true). */
     ht_err (*check_peer)(void *arg, const struct hti_hello *peer);
     ht_err (*check_challenge)(void *arg, uint32_t challenge, bool issued);

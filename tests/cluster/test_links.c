@@ -149,6 +149,90 @@ static void test_two_addresses_leave_one_link(void **state)
     pipe_free(w);
 }
 
+/* A second way to a node that is connected well, whoever dials it: the link
+ * stays, with what is under way on it.  first: who makes it. */
+static void second_way(bool a_first, bool a_second)
+{
+    struct pipe_world *w = pipe_new(a_first ? 90 : 91);
+    struct pipe_node *a = pipe_start(w, "a", NULL);
+    struct pipe_node *b = pipe_start(w, "b", NULL);
+    struct probe pa = {0}, pb = {0};
+    struct result r[2] = {{0}};
+    ht_ref to_b;
+
+    /* So that an address alone does not tell whom it leads to. */
+    CHECK_OK(hti_cluster_set_connection_string(a->cluster, "other:9"));
+    CHECK_OK(hti_cluster_set_connection_string(b->cluster, "else:9"));
+    pipe_set_encrypted(w);
+    pipe_set_latency(w, 3);
+    CHECK_OK(probe_spawn(a, NULL, false, &pa));
+    CHECK_OK(probe_spawn(b, "b", false, &pb));
+    CHECK_OK(probe_watch_nodes(a, &pa));
+    CHECK_OK(pipe_connect(a_first ? a : b, a_first ? "b:1" : "a:1",
+                          a_first ? "b@test" : "a@test", false, on_result,
+                          &r[0]));
+    pipe_run(w, 1500);
+    CHECK(r[0].err == HT_OK && are_ready(a, b));
+    to_b = (ht_ref){see(a, "b@test").handle, pb.ref.pid};
+    CHECK_OK(probe_call(a, &pa, to_b, "hold", "", HT_INFINITE));
+    CHECK_OK(probe_monitor(a, &pa, to_b));
+    pipe_run(w, 100);
+    CHECK(pb.calls == 1);
+    CHECK_OK(pipe_connect(a_second ? a : b, a_second ? "b:1" : "a:1", NULL,
+                          false, on_result, &r[1]));
+    pipe_run(w, 60000);
+    CHECK(r[1].count == 1 && r[1].err == HT_OK);
+    CHECK(are_ready(a, b) && pipe_connections(w) == 1);
+    CHECK(see(a, "b@test").initiated == a_first);
+    CHECK(pipe_dials(w) == 2); /* and that was that */
+    CHECK(pa.ups == 1 && pa.downs == 0 && pa.replies == 0);
+    CHECK_OK(probe_reply_held(b, &pb));
+    pipe_run(w, 100);
+    CHECK(pa.replies == 1 && pa.reply_err == HT_OK);
+    /* It is a target like any other: the link lost, it is dialled. */
+    pipe_cut(a, b);
+    pipe_run(w, 5000);
+    CHECK(are_ready(a, b));
+    pipe_free(w);
+}
+
+static void test_a_good_link_is_kept(void **state)
+{
+    (void)state;
+    second_way(true, true);
+    second_way(true, false);
+    second_way(false, true);
+    second_way(false, false);
+}
+
+/* The same, but the link there is has been silent for long: the new one
+ * replaces it. */
+static void test_a_silent_link_is_replaced(void **state)
+{
+    struct pipe_world *w = pipe_new(95);
+    struct pipe_node *a = pipe_start(w, "a", NULL);
+    struct pipe_node *b = pipe_start(w, "b", NULL);
+    struct result r[2] = {{0}};
+
+    (void)state;
+    /* So that an address alone does not tell whom it leads to. */
+    CHECK_OK(hti_cluster_set_connection_string(a->cluster, "other:9"));
+    CHECK_OK(hti_cluster_set_connection_string(b->cluster, "else:9"));
+    pipe_set_encrypted(w);
+    CHECK_OK(pipe_connect(a, "b:1", "b@test", false, on_result, &r[0]));
+    pipe_run(w, 1500);
+    CHECK(are_ready(a, b));
+    pipe_stall(b, a, true); /* what it sends from now on; not what comes */
+    pipe_run(w, 3000);
+    CHECK_OK(pipe_connect(b, "a:1", NULL, false, on_result, &r[1]));
+    CHECK_OK(pipe_connect(a, "b:1", NULL, false, NULL, NULL));
+    pipe_run(w, 1000);
+    CHECK(r[1].count == 1 && r[1].err == HT_OK);
+    pipe_run(w, 30000);
+    CHECK(are_ready(a, b) && pipe_connections(w) == 1);
+    pipe_free(w);
+}
+
 static void test_refused_connection_ends_with_its_reason(void **state)
 {
     struct pipe_world *w = pipe_new(10);
@@ -527,6 +611,8 @@ CHECK_MAIN(
     cmocka_unit_test(test_connecting_twice_is_one_link),
     cmocka_unit_test(test_simultaneous_dials_leave_one_link),
     cmocka_unit_test(test_two_addresses_leave_one_link),
+    cmocka_unit_test(test_a_good_link_is_kept),
+    cmocka_unit_test(test_a_silent_link_is_replaced),
     cmocka_unit_test(test_refused_connection_ends_with_its_reason),
     cmocka_unit_test(test_wrong_cookie_is_refused),
     cmocka_unit_test(test_wrong_name_is_refused),

@@ -48,6 +48,7 @@ TAILQ_HEAD(dials, pipe_dial);
 struct pipe_world {
     _Atomic uint64_t now_ns;
     uint64_t rng, latency_ms, incarnation;
+    bool cookie_mode;
     unsigned dials_count;
     struct pipe_node *nodes;
     struct conns conns;
@@ -196,9 +197,12 @@ static void end_close(struct pipe_end *end, ht_err why, const char *text)
 
 static void end_open(struct pipe_end *end, uint64_t dial_id, bool any_peer)
 {
+    bool cookie = end->node->world->cookie_mode;
     struct hti_link_params params = {
         .dial_id = dial_id,
-        .mode = HTI_MODE_NONE,
+        .mode = cookie ? HTI_MODE_COOKIE : HTI_MODE_NONE,
+        .keys = end->node->keys,
+        .tls_key = cookie ? hti_keyring_at(end->node->keys, 0) : NULL,
         .any_peer = any_peer,
         .address = other(end)->node != NULL ? other(end)->node->address : "raw",
     };
@@ -639,6 +643,11 @@ static bool is_between(const struct pipe_conn *conn,
 {
     return (conn->end[0].node == a && conn->end[1].node == b) ||
            (conn->end[0].node == b && conn->end[1].node == a);
+}
+
+void pipe_set_encrypted(struct pipe_world *world)
+{
+    world->cookie_mode = true;
 }
 
 void pipe_cut(struct pipe_node *a, struct pipe_node *b)

@@ -61,6 +61,8 @@ bool pipe_until(struct pipe_world *world,
                 uint64_t ms);
 uint64_t pipe_now_ms(const struct pipe_world *world);
 
+/* New streams are as if encrypted by the cookie. */
+void pipe_set_encrypted(struct pipe_world *world);
 /* Bytes take this long. */
 void pipe_set_latency(struct pipe_world *world, uint64_t ms);
 /* Close every stream between the two. */
