@@ -33,7 +33,7 @@ LAYERS := base actor proto typed session cluster node
 PROTOS   := proto/hardtack_wire.proto proto/admin/admin.proto include/hardtack/hardtack.proto
 PB_LIB   := $(BUILD)/proto/hardtack_wire.pb-c.c $(BUILD)/proto/admin/admin.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
 PB_EX    := $(patsubst %.proto,$(BUILD)/%.pb-c.c,$(wildcard examples/*/*.proto bench/*.proto tests/*/*.proto))
-PB_GW    := $(BUILD)/proto/gateway.pb-c.c $(BUILD)/hardtack/client.pb-c.c
+PB_GW    := $(BUILD)/proto/gateway.pb-c.c $(BUILD)/proto/dashboard.pb-c.c $(BUILD)/hardtack/client.pb-c.c
 PB_KV    := $(BUILD)/hardtack/kv.pb-c.c $(BUILD)/kv/command.pb-c.c $(BUILD)/kv/ask.pb-c.c
 PB_ALL   := $(PB_LIB) $(PB_EX) $(PB_GW) $(PB_KV)
 LIB_SRCS := $(foreach d,$(LAYERS),$(wildcard $(d)/*.c))
@@ -241,6 +241,9 @@ $(BUILD)/%.pb-c.h: $(BUILD)/%.pb-c.c ;
 
 $(BUILD)/%.pb-c.o: $(BUILD)/%.pb-c.c $(BUILD)/hardtack/hardtack.pb-c.c
 	$(Q)$(CC) $(BASE) -w -c $< -o $@
+
+# Built into it.
+$(BUILD)/gateway/dashboard_files.o: $(wildcard gateway/dashboard/*)
 
 $(BUILD)/%.o: %.c | $(PB_ALL) $(RAFT_LIB)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE) $(WARN) -I$(BUILD)/$(dir $*) -c $< -o $@

@@ -204,6 +204,7 @@ static ht_err spawn(ht_node *node,
         return HT_EINVAL;
     }
     flags |= opts->local_only ? HTI_ACTOR_LOCAL_ONLY : 0;
+    flags |= opts->unlisted ? HTI_ACTOR_UNLISTED : 0;
     err = actor_new(node, behavior, arg, opts, flags, &a);
     if (err != HT_OK) {
         return err;

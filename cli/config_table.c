@@ -156,6 +156,7 @@ const struct setting config_settings[] = {
     GATEWAY("grace", DURATION, grace_ms),
     GATEWAY("call_timeout", DURATION, call_timeout_ms),
     GATEWAY("deflate", BOOL, deflate),
+    GATEWAY("dashboard", DASHBOARD, dashboard),
 
     ALLOW("claim", STRING, claim),
     ALLOW("targets", STRING, targets),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/setting.h"
 
+#include <hardtack/gateway.h>
+
 #include <string.h>
 #include <strings.h>
 
@@ -27,6 +29,10 @@ static const struct word levels[] = {{"debug", HT_LOG_DEBUG},
                                      {"warn", HT_LOG_WARN},
                                      {"error", HT_LOG_ERROR},
                                      {NULL, 0}};
+static const struct word dashboards[] = {{"off", HT_DASHBOARD_OFF},
+                                         {"token", HT_DASHBOARD_TOKEN},
+                                         {"local", HT_DASHBOARD_LOCAL},
+                                         {NULL, 0}};
 static const struct word formats[] = {
     {"text", LOG_FORMAT_TEXT}, {"json", LOG_FORMAT_JSON}, {NULL, 0}};
 
@@ -235,6 +241,12 @@ setting_read(enum setting_type type, const char *text, void *ret_value)
             *(enum log_format *)ret_value = (enum log_format)word;
         }
         return expected;
+    case SETTING_DASHBOARD:
+        expected = read_word(dashboards, text, "off, token or local", &word);
+        if (expected == NULL) {
+            *(ht_dashboard *)ret_value = (ht_dashboard)word;
+        }
+        return expected;
     }
     return "a known type";
 }
@@ -258,6 +270,7 @@ size_t setting_size(enum setting_type type)
     case SETTING_MODE:
     case SETTING_LEVEL:
     case SETTING_FORMAT:
+    case SETTING_DASHBOARD:
         return sizeof(uint32_t);
     }
     return 0;

@@ -24,6 +24,7 @@ enum setting_type {
     SETTING_MODE,        /* unsigned, octal: 0600 */
     SETTING_LEVEL,       /* ht_log_level */
     SETTING_FORMAT,      /* enum log_format */
+    SETTING_DASHBOARD,   /* ht_dashboard */
 };
 
 enum log_format {

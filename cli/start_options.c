@@ -49,6 +49,7 @@ static const struct {
     {"gateway", "port", NULL},
     {"gateway", "public", NULL},
     {"gateway", "token_key_file", NULL},
+    {"gateway", "dashboard", NULL},
 };
 #define SETTINGS_COUNT (sizeof(settings) / sizeof(settings[0]))
 
@@ -93,6 +94,10 @@ static const struct argp_option options[] = {
      "where the gateway listens, or any (default: no gateway)", 6},
     {"gateway-public", OPT_SETTING + 23, "LIST", 0,
      "actors and group:NAMEs that they reach without a token", 6},
+    {"dashboard", OPT_SETTING + 25, "WHO", 0,
+     "who sees the page /dashboard: off (default), token, or local: this "
+     "machine too",
+     6},
     {"token-key-file", OPT_SETTING + 24, "FILE", 0, "opens their tokens", 6},
     {NULL, 0, NULL, 0, "Output:", 5},
     {"log-level", OPT_SETTING + 20, "LEVEL", 0, "debug, info, warn, error", 5},

@@ -218,6 +218,13 @@ static void on_rtt(void *arg, uint64_t rtt_us)
     atomic_store_explicit(&link->rtt_us, rtt_us, memory_order_relaxed);
 }
 
+static uint64_t on_now_us(void *arg)
+{
+    const struct hti_link *link = arg;
+
+    return hti_rt_now_ns(link->cluster->node) / 1000;
+}
+
 const struct hti_session_ops hti_link_session_ops = {
     .send = on_send,
     .on_name = hti_verdict_on_name,
@@ -229,6 +236,7 @@ const struct hti_session_ops hti_link_session_ops = {
     .on_control = on_control,
     .on_extension = hti_extension_inbound,
     .on_rtt = on_rtt,
+    .now_us = on_now_us,
 };
 
 /* ---- birth --------------------------------------------------------------- */

@@ -11,7 +11,9 @@
 #include <time.h>
 
 #include "gateway/client.h"
+#include "gateway/dashboard.h"
 #include "gateway/settings.h"
+#include "gateway/status.h"
 #include "gateway/tls.h"
 
 #define SPREAD_MS_DEFAULT 5000
@@ -144,7 +146,13 @@ static ht_err build(struct ht_gateway *g,
     if (err == HT_OK) {
         err = open_tls(g, why, len);
     }
-    return err == HT_OK ? open_loops(g, why, len) : err;
+    if (err == HT_OK) {
+        err = open_loops(g, why, len);
+    }
+    if (err == HT_OK) {
+        err = gw_status_start(g);
+    }
+    return err == HT_OK ? gw_dashboard_start(g) : err;
 }
 
 static ht_err fail(ht_node *node, ht_err err, const char *why)
@@ -290,6 +298,13 @@ static void wait_for_actors(struct ht_gateway *g)
     pthread_mutex_unlock(&g->lock);
 }
 
+static void stop_if(struct ht_gateway *g, ht_ref ref)
+{
+    if (!ht_ref_is_none(ref)) {
+        (void)ht_stop(g->view.node, ref, NULL);
+    }
+}
+
 void ht_gateway_free(ht_gateway *g)
 {
     if (g == NULL) {
@@ -301,6 +316,9 @@ void ht_gateway_free(ht_gateway *g)
             gw_loop_stop(&g->loops[i]);
         }
     }
+    stop_if(g, g->status);
+    stop_if(g, g->dashboard);
+    stop_if(g, g->operator);
     wait_for_actors(g);
     for (unsigned i = 0; i < g->loops_count; i++) {
         gw_loop_fini(&g->loops[i]);

@@ -43,6 +43,9 @@ struct ht_gateway {
     pthread_mutex_t lock;
     pthread_cond_t ended;
     unsigned actors; /* with lock: that still point here */
+
+    /* Actors beside the clients, none until they are started. */
+    ht_ref status, dashboard, operator;
 };
 
 /* Milliseconds of a clock that does not jump, some milliseconds coarse. */

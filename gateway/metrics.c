@@ -10,7 +10,7 @@
 
 /* ---- the gateway --------------------------------------------------------- */
 
-static uint64_t counter(const struct ht_gateway *g, enum gw_counter which)
+uint64_t gw_counter_sum(const struct ht_gateway *g, enum gw_counter which)
 {
     uint64_t sum = 0;
 
@@ -21,7 +21,7 @@ static uint64_t counter(const struct ht_gateway *g, enum gw_counter which)
     return sum;
 }
 
-static uint64_t gauge(const struct ht_gateway *g, enum gw_gauge which)
+uint64_t gw_gauge_sum(const struct ht_gateway *g, enum gw_gauge which)
 {
     int64_t sum = 0;
 
@@ -118,12 +118,13 @@ static void write_gateway(FILE *out, const struct ht_gateway *g)
             gw_metric_family(out, name, "counter", counters[i].help);
         }
         fprintf(out, "%s%s %" PRIu64 "\n", name, counters[i].labels,
-                counter(g, counters[i].counter));
+                gw_counter_sum(g, counters[i].counter));
     }
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
         snprintf(name, sizeof(name), "hardtack_gateway_%s", gauges[i].name);
         gw_metric_family(out, name, "gauge", gauges[i].help);
-        fprintf(out, "%s %" PRIu64 "\n", name, gauge(g, gauges[i].gauge));
+        fprintf(out, "%s %" PRIu64 "\n", name,
+                gw_gauge_sum(g, gauges[i].gauge));
     }
 }
 

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <unistd.h>
 
 #include "actor/runtime.h"
 #include "cluster/cluster.h"
 #include "node/admin_describe.h"
 #include "node/admin_list.h"
+#include "node/admin_look.h"
 
 /* Calls made for clients, and connects that are under way, at once. */
 #define RELAYS_MAX   1024
@@ -94,69 +94,48 @@ static char *reason_text(ht_err err, const char *reason)
 
 /* ---- looking in ---------------------------------------------------------- */
 
+/* Answer with what was built, and free it; NULL: there was no memory. */
+static void answer_built(ht_actor *self, ht_call call, ProtobufCMessage *out)
+{
+    if (out == NULL) {
+        (void)ht_reply_error(self, call, HT_EFAILED, "out of memory");
+        return;
+    }
+    answer(self, call, out);
+    hti_admin_message_free(out);
+}
+
 static void
 on_status(struct admin *admin, ht_actor *self, ht_call call, const void *in)
 {
-    Hardtack__Admin__StatusReply out = HARDTACK__ADMIN__STATUS_REPLY__INIT;
-    struct hti_rt_stats stats;
-
     (void)in;
-    memset(&stats, 0, sizeof(stats));
-    hti_rt_stats(admin->node, &stats);
-    out.name = (char *)ht_node_name(admin->node);
-    out.incarnation = ht_node_incarnation(admin->node);
-    out.version = (char *)ht_version();
-    out.port = (uint32_t)ht_node_port(admin->node);
-    out.uptime_ms = (hti_rt_now_ns(admin->node) - admin->started_ns) / 1000000u;
-    out.pid = (uint64_t)getpid();
-    out.actors = stats.actors;
-    out.handled = stats.handled;
-    out.dropped = stats.dropped;
-    out.runnable = stats.runnable;
-    out.timers = stats.timers;
-    out.calls = stats.calls;
-    out.groups = hti_admin_count_groups(admin->node);
-    hti_admin_count_nodes(admin->node, &out.nodes, &out.nodes_ready);
-    answer(self, call, &out.base);
+    answer_built(self, call,
+                 (void *)hti_admin_status(admin->node, admin->started_ns));
 }
 
 static void
 on_nodes(struct admin *admin, ht_actor *self, ht_call call, const void *in)
 {
-    Hardtack__Admin__NodesReply *out = hti_admin_nodes(admin->node, in);
-
-    if (out == NULL) {
-        (void)ht_reply_error(self, call, HT_EFAILED, "out of memory");
-        return;
-    }
-    answer(self, call, &out->base);
-    hti_admin_message_free(out);
+    answer_built(self, call, (void *)hti_admin_nodes(admin->node, in));
 }
 
 static void
 on_groups(struct admin *admin, ht_actor *self, ht_call call, const void *in)
 {
-    Hardtack__Admin__GroupsReply *out = hti_admin_groups(admin->node, in);
-
-    if (out == NULL) {
-        (void)ht_reply_error(self, call, HT_EFAILED, "out of memory");
-        return;
-    }
-    answer(self, call, &out->base);
-    hti_admin_message_free(out);
+    answer_built(self, call, (void *)hti_admin_groups(admin->node, in));
 }
 
 static void
 on_actors(struct admin *admin, ht_actor *self, ht_call call, const void *in)
 {
-    Hardtack__Admin__ActorsReply *out = hti_admin_actors(admin->node, in);
+    answer_built(self, call, (void *)hti_admin_actors(admin->node, in));
+}
 
-    if (out == NULL) {
-        (void)ht_reply_error(self, call, HT_EFAILED, "out of memory");
-        return;
-    }
-    answer(self, call, &out->base);
-    hti_admin_message_free(out);
+static void
+on_look(struct admin *admin, ht_actor *self, ht_call call, const void *in)
+{
+    answer_built(self, call,
+                 (void *)hti_admin_look(admin->node, admin->started_ns, in));
 }
 
 /* ---- targets ------------------------------------------------------------- */
@@ -630,6 +609,80 @@ static void on_disconnect(struct admin *admin,
     answer(self, call, &out.base);
 }
 
+/* ---- ending an actor ------------------------------------------------------
+ */
+
+/* What keeps the node and its gateway going has a name of Hardtack's own. */
+struct own {
+    uint64_t pid;
+    bool found;
+};
+
+static void find_own(const ht_actor_info *info, void *arg)
+{
+    struct own *own = arg;
+
+    own->found |=
+        info->ref.pid == own->pid &&
+        strncmp(info->name, HTI_OWN_PREFIX, sizeof(HTI_OWN_PREFIX) - 1) == 0;
+}
+
+static ht_err stop_actor(struct admin *admin,
+                         const Hardtack__Admin__StopRequest *in,
+                         ht_ref *ret_ref,
+                         char *reason,
+                         size_t reason_len)
+{
+    struct own own = {0};
+    ht_err err;
+
+    if (is_elsewhere(admin, in->target)) {
+        snprintf(reason, reason_len, "ask %s itself", in->target->node);
+        return HT_EUNSUPPORTED;
+    }
+    err = resolve(admin, in->target, ret_ref, reason, reason_len);
+    if (err != HT_OK) {
+        return err;
+    }
+    reason[0] = '\0';
+    own.pid = ret_ref->pid;
+    if (ret_ref->node != hti_rt_local_handle(admin->node)) {
+        snprintf(reason, reason_len, "it lives elsewhere: ask its node");
+        return HT_EUNSUPPORTED;
+    }
+    ht_actor_each(admin->node, find_own, &own);
+    if (own.found) {
+        snprintf(reason, reason_len, "it is one of Hardtack's own");
+        return HT_EDENIED;
+    }
+    return ht_stop(admin->node, *ret_ref,
+                   in->reason[0] != '\0' ? in->reason
+                                         : "stopped by an operator");
+}
+
+static void
+on_stop(struct admin *admin, ht_actor *self, ht_call call, const void *data)
+{
+    const Hardtack__Admin__StopRequest *in = data;
+    Hardtack__Admin__StopReply out = HARDTACK__ADMIN__STOP_REPLY__INIT;
+    char reason[256] = "";
+    char text[REF_MAX];
+    ht_ref ref = {0, 0};
+    ht_err err;
+
+    if (in->target == NULL) {
+        (void)ht_reply_error(self, call, HT_EARGS, "which actor?");
+        return;
+    }
+    err = stop_actor(admin, in, &ref, reason, sizeof(reason));
+    if (err == HT_OK) {
+        out.ref = (char *)ht_ref_format(admin->node, ref, text, sizeof(text));
+    }
+    out.error = err_text(err);
+    out.reason = reason_text(err, reason);
+    answer(self, call, &out.base);
+}
+
 /* ---- the actor ----------------------------------------------------------- */
 
 typedef void (*method_fn)(struct admin *admin,
@@ -646,6 +699,7 @@ static const struct method {
     {"Whereis", on_whereis}, {"Describe", on_describe},
     {"Connect", on_connect}, {"Disconnect", on_disconnect},
     {"Call", on_call},       {"Cast", on_cast},
+    {"Look", on_look},       {"Stop", on_stop},
 };
 
 static bool is_trusted(ht_actor *self, ht_call call)

@@ -16,6 +16,8 @@
 #include <hardtack.h>
 
 #define HTI_ADMIN_NAME "hardtack.admin"
+/* Names of Hardtack's own actors begin so. */
+#define HTI_OWN_PREFIX "hardtack."
 /* Entries of one page, whatever is asked for. */
 #define HTI_ADMIN_PAGE_MAX 1000
 /* Members of one group in a page. */

@@ -216,6 +216,12 @@ static void free_group_row(void *item)
     }
 }
 
+static size_t members_limit(uint32_t asked)
+{
+    return asked == 0 || asked > HTI_ADMIN_MEMBERS_MAX ? HTI_ADMIN_MEMBERS_MAX
+                                                       : asked;
+}
+
 static void collect_group(const char *scope,
                           const char *group,
                           const ht_ref *refs,
@@ -223,7 +229,8 @@ static void collect_group(const char *scope,
                           void *arg)
 {
     struct group_walk *walk = arg;
-    size_t kept = count < HTI_ADMIN_MEMBERS_MAX ? count : HTI_ADMIN_MEMBERS_MAX;
+    size_t max = members_limit(walk->request->members);
+    size_t kept = count < max ? count : max;
     struct group_row *row;
 
     if ((walk->request->scope[0] != '\0' &&
@@ -362,8 +369,8 @@ static int compare_actors(const void *a, const void *b)
            ((*left)->info.ref.pid < (*right)->info.ref.pid);
 }
 
-static Hardtack__Admin__Actor *format_actor(ht_node *node,
-                                            const struct actor_row *row)
+Hardtack__Admin__Actor *hti_admin_actor(ht_node *node,
+                                        const ht_actor_info *info)
 {
     Hardtack__Admin__Actor *actor = malloc(sizeof(*actor));
     char text[REF_MAX];
@@ -372,14 +379,14 @@ static Hardtack__Admin__Actor *format_actor(ht_node *node,
         return NULL;
     }
     hardtack__admin__actor__init(actor);
-    actor->ref = hti_admin_string(
-        ht_ref_format(node, row->info.ref, text, sizeof(text)));
-    actor->name = hti_admin_string(row->name);
-    actor->pid = row->info.ref.pid;
-    actor->mailbox_messages = row->info.mailbox_messages;
-    actor->mailbox_bytes = row->info.mailbox_bytes;
-    actor->handled = row->info.handled;
-    actor->dropped = row->info.dropped;
+    actor->ref =
+        hti_admin_string(ht_ref_format(node, info->ref, text, sizeof(text)));
+    actor->name = hti_admin_string(info->name);
+    actor->pid = info->ref.pid;
+    actor->mailbox_messages = info->mailbox_messages;
+    actor->mailbox_bytes = info->mailbox_bytes;
+    actor->handled = info->handled;
+    actor->dropped = info->dropped;
     if (actor->ref == NULL || actor->name == NULL) {
         hti_admin_message_free(actor);
         return NULL;
@@ -423,7 +430,8 @@ hti_admin_actors(ht_node *node, const Hardtack__Admin__PageRequest *request)
         goto fail;
     }
     for (size_t i = 0; i < list.count; i++) {
-        out->actors[i] = format_actor(node, list.items[i]);
+        out->actors[i] = hti_admin_actor(
+            node, &((const struct actor_row *)list.items[i])->info);
         if (out->actors[i] == NULL) {
             goto fail;
         }

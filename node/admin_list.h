@@ -26,4 +26,9 @@ hti_admin_groups(ht_node *node, const Hardtack__Admin__GroupsRequest *request);
 Hardtack__Admin__ActorsReply *
 hti_admin_actors(ht_node *node, const Hardtack__Admin__PageRequest *request);
 
+/* An actor as it is listed, free with hti_admin_message_free(); name as
+ * info->name. NULL: no memory. */
+Hardtack__Admin__Actor *hti_admin_actor(ht_node *node,
+                                        const ht_actor_info *info);
+
 #endif /* HTI_NODE_ADMIN_LIST_H */

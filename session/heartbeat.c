@@ -48,6 +48,11 @@ void hti_heartbeat_start(struct hti_session *s, uint64_t now_ms)
     s->heartbeat.pong_second_ms = now_ms;
 }
 
+static uint64_t fine_us(const struct hti_session *s)
+{
+    return s->ops->now_us != NULL ? s->ops->now_us(s->arg) : 0;
+}
+
 /* The timestamp is the session's age, so that it tells nobody our clock. */
 static ht_err send_ping(struct hti_session *s, uint64_t now_ms)
 {
@@ -65,6 +70,7 @@ static ht_err send_ping(struct hti_session *s, uint64_t now_ms)
     m.ping = &ping;
     s->heartbeat.pinged = true;
     s->heartbeat.last_ping_ms = now_ms;
+    s->heartbeat.last_ping_us = fine_us(s);
     return hti_session_send_frame(s, hti_frame_control(&m));
 }
 
@@ -159,7 +165,7 @@ void hti_heartbeat_pong(struct hti_session *s,
 {
     struct hti_heartbeat *hb = &s->heartbeat;
     const Hardtack__Wire__Timestamp *at = pong->timestamp;
-    uint64_t sent_us;
+    uint64_t sent_us, last_us;
 
     if (!hb->pinged || at == NULL || at->seconds < 0 ||
         at->seconds > TIMESTAMP_SECONDS_MAX || at->nanos < 0 ||
@@ -167,9 +173,12 @@ void hti_heartbeat_pong(struct hti_session *s,
         return;
     }
     sent_us = (uint64_t)at->seconds * 1000000 + (uint64_t)at->nanos / 1000;
-    if (sent_us > (hb->last_ping_ms - s->created_ms) * 1000) {
+    last_us = (hb->last_ping_ms - s->created_ms) * 1000;
+    if (sent_us > last_us) {
         return; /* of a ping that was never sent */
     }
     hb->answered = true;
-    s->ops->on_rtt(s->arg, (now_ms - s->created_ms) * 1000 - sent_us);
+    s->ops->on_rtt(s->arg, sent_us == last_us && s->ops->now_us != NULL
+                               ? fine_us(s) - hb->last_ping_us
+                               : (now_ms - s->created_ms) * 1000 - sent_us);
 }

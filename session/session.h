@@ -132,6 +132,9 @@ struct hti_session_ops {
     void (*on_extension)(void *arg, const Hardtack__Wire__Extension *m);
     /* A round trip was measured. */
     void (*on_rtt)(void *arg, uint64_t rtt_us);
+    /* A clock that is finer than now_ms, for round trips and nothing else;
+     * NULL: there is none. */
+    uint64_t (*now_us)(void *arg);
 };
 
 enum hti_session_state {

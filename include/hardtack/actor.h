@@ -138,10 +138,13 @@ typedef struct ht_behavior {
 
 /** Zero everywhere is the default. */
 typedef struct ht_spawn_opts {
-    const char *name;              /* register under this name */
-    bool link;                     /* link to the spawning actor */
-    bool trap_exit;                /* exits of linked actors become events */
-    bool local_only;               /* other nodes may not send to it */
+    const char *name; /* register under this name */
+    bool link;        /* link to the spawning actor */
+    bool trap_exit;   /* exits of linked actors become events */
+    bool local_only;  /* other nodes may not send to it */
+    /* Its name is not told to other nodes: Hardtack ones reach it by the name,
+     * ractor ones not at all. */
+    bool unlisted;
     uint32_t mailbox_messages_max; /* 0: 4096 */
     uint32_t mailbox_bytes_max;    /* 0: 1 MiB */
     /* Run on this scheduler only, from 1 to ht_node_schedulers(); 0: any.

@@ -35,6 +35,16 @@ typedef struct ht_gateway_rule {
     const char *target;
 } ht_gateway_rule;
 
+/** Who sees the dashboard: the page /dashboard and the actor
+ *  "hardtack.dashboard".  A token needs to be allowed that actor's name;
+ *  one that is allowed "hardtack.operator" may act, too. */
+typedef enum ht_dashboard {
+    HT_DASHBOARD_OFF = 0, /* there is none */
+    HT_DASHBOARD_TOKEN,   /* who has such a token */
+    HT_DASHBOARD_LOCAL,   /* and who asks on this machine, by its name
+                           * localhost or an address */
+} ht_dashboard;
+
 /** Zero everywhere is the default. Strings and arrays are copied. */
 typedef struct ht_gateway_config {
     size_t size;             /* sizeof(ht_gateway_config) or 0 */
@@ -70,6 +80,7 @@ typedef struct ht_gateway_config {
                         * back; 0: 60000 */
     uint32_t call_timeout_ms; /* the longest a client may ask; 0: 30000 */
     bool deflate;             /* offer permessage-deflate */
+    ht_dashboard dashboard;
     /* A directory: its files are pages, NAME as /NAME, index.html as / too.
      * They are read at the start and by ht_gateway_reload(). NULL: none. */
     const char *pages;

@@ -38,9 +38,9 @@ class Node {
   // Until it is ready, which it says on descriptor 3.
   async start(args) {
     const log = fs.openSync(this.logPath, "a");
-    this.process = spawn(this.scene.program, ["start", "--no-config", "--name", this.name, "--hostname", "test",
-      "--socket", this.socket, "--port", "any", "--cookie-file", this.scene.cookie, "--ready-fd", "3",
-      ...args.map(String)], { stdio: ["ignore", log, log, "pipe"], cwd: this.scene.dir, env: this.scene.env });
+    const config = args.includes("--config") ? [] : ["--no-config", "--cookie-file", this.scene.cookie];
+    this.process = spawn(this.scene.program, ["start", ...config, "--name", this.name, "--hostname", "test",
+      "--socket", this.socket, "--port", "any", "--ready-fd", "3", ...args.map(String)], { stdio: ["ignore", log, log, "pipe"], cwd: this.scene.dir, env: this.scene.env });
     fs.closeSync(log);
     this.ended = new Promise((resolve) => this.process.once("exit", resolve));
     const line = await this.readyLine();

@@ -438,6 +438,7 @@ static void test_a_gateway_and_who_may_reach_what(void **state)
                                "grace = 5s\n"
                                "pages = /srv/pages\n"
                                "message_bytes = 8KiB\n"
+                               "dashboard = local\n"
                                "[allow ops]\n"
                                "claim = role=ops\n"
                                "targets = hardtack.admin, group:*\n"
@@ -448,6 +449,7 @@ static void test_a_gateway_and_who_may_reach_what(void **state)
     (void)state;
     CHECK(c.gateway.port == 8080 && c.gateway.grace_ms == 5000);
     CHECK(c.gateway.message_bytes_max == 8192);
+    CHECK(c.gateway.dashboard == HT_DASHBOARD_LOCAL);
     CHECK(c.gateway.public_targets_count == 2);
     assert_string_equal(c.gateway.public_targets[0], "calculator");
     assert_string_equal(c.gateway.public_targets[1], "send group:jobs");

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from client import WebSocket, request
+from client import WebSocket, call, request
 from clients import pair
 from harness import Failed, Skipped, contains, equal, until
 
@@ -117,7 +117,107 @@ def health(scene):
     equal(request(b.gateway, "GET", "/readyz")[::2], (200, b"ok\n"))
 
 
+def dashboard(scene):
+    """What the page is given, as a script gets it; each picture once."""
+    a, b = pair(scene, "--dashboard", "local")
+    status, _, view = call(b.gateway, "hardtack.dashboard/View", {})
+    equal(status, 200)
+    until("both are up", lambda: {n["name"]: n["state"] for n in call(
+        b.gateway, "hardtack.dashboard/View", {})[2]["nodes"]} ==
+        {"a@test": "up", "b@test": "up"})
+    view = call(b.gateway, "hardtack.dashboard/View", {})[2]
+    later = call(b.gateway, "hardtack.dashboard/View",
+                 {"after": view["tick"]})[2]
+    equal(int(later["tick"]) > int(view["tick"]), True)
+    equal(all(len(s["queued"]) < 3 for s in later["series"]), True)
+    nodes = {n["name"]: n for n in later["nodes"]}
+    equal(nodes["b@test"]["gateway"]["port"], b.gateway)
+    equal("gateway" in nodes["a@test"], False)
+    equal([l["peer"] for l in nodes["a@test"]["links"]], ["b@test"])
+    # Looking leaves no trace in what is looked at.
+    equal([l["dropped"] for n in later["nodes"] for l in n["links"]],
+          ["0", "0"])
+    # Not for somebody who calls us by a name that may be anybody's.
+    status, _, body = call(b.gateway, "hardtack.dashboard/View", {},
+                           {"Host": "rebound.example"})
+    equal((status, body["error"]["code"]), (401, "HT_EAUTH"))
+    status, _, body = call(b.gateway, "hardtack.operator/May", {})
+    equal((status, body["error"]["code"]), (401, "HT_EAUTH"))
+    # Nor through another node, nor from it.
+    status, _, body = call(b.gateway, "b@test:hardtack.dashboard/View", {})
+    equal(status, 401)
+    a.run("call", "hardtack.dashboard@b@test", "View", "{}", code=1)
+    ws = WebSocket(b.gateway)
+    got = ws.ask(to="hardtack.dashboard", method="View", payload={})
+    equal(got["payload"]["node"], "b@test")
+    ws.close()
+
+
+def operator(scene):
+    """What a token may do, and what nobody may."""
+    key = scene.path("key")
+    scene.run("token", "key", "-o", key)
+
+    def bearer(role):
+        token = scene.run("token", "issue", "--key", key, "--user", role,
+                          "--claim", "role=" + role).out.strip()
+        return {"Authorization": "Bearer " + token}
+
+    config = scene.write("b.conf", """
+[security]
+cookie_file = %s
+[gateway]
+token_key_file = %s
+dashboard = token
+[allow viewers]
+claim = role=viewer
+targets = hardtack.dashboard
+[allow operators]
+claim = role=operator
+targets = hardtack.operator
+""" % (scene.make_cookie(), key))
+    a = scene.node("a", "--load", scene.plugin("calculator"))
+    b = scene.node("b", "--connect", a.address(), "--gateway-port", "any",
+                   config=config)
+    b.sees(a)
+
+    def ask(role, method, **fields):
+        status, _, body = call(b.gateway, "hardtack.operator/" + method,
+                               fields, bearer(role))
+        return status, body.get("what", body.get("error", {}).get("reason"))
+
+    equal(call(b.gateway, "hardtack.dashboard/View", {})[0], 401)
+    equal(call(b.gateway, "hardtack.dashboard/View", {}, bearer("viewer"))[0],
+          200)
+    equal(ask("viewer", "May")[0], 403)
+    equal(ask("operator", "May"), (200, ""))
+    equal(ask("operator", "Disconnect", node="b@test", peer="a@test"),
+          (200, "b@test disconnects from a@test"))
+    b.sees()
+    equal(ask("operator", "Stop", node="a@test", ref="x"),
+          (500, "that node is not connected to this one"))
+    equal(ask("operator", "Connect", node="b@test", address=a.address())[0],
+          200)
+    b.sees(a)
+    refs = {r["name"]: r["ref"] for r in a.run("actors", "--json").json()}
+    equal(ask("operator", "Stop", node="a@test", ref=refs["hardtack.admin"]),
+          (500, "it is one of Hardtack's own"))
+    equal(ask("operator", "Stop", node="b@test", ref=refs["calculator"]),
+          (500, "it lives elsewhere: ask its node"))
+    equal(ask("operator", "Stop", node="a@test", ref="")[0], 400)
+    equal(ask("operator", "Stop", node="a@test", ref="nobody"),
+          (500, 'no actor can be "nobody"'))
+    equal(ask("operator", "Stop", node="a@test", ref=refs["calculator"]),
+          (200, "a@test stops " + refs["calculator"]))
+    until("it has ended", lambda: "calculator" not in {
+        r["name"] for r in a.run("actors", "--json").json()})
+    b.logged('what="b@test disconnects from a@test" err=HT_OK')
+    b.logged("text=\"it is one of Hardtack's own\"")
+
+
 TABLE = [
+    ("operator", operator),
+    ("dashboard", dashboard),
     ("metrics", metrics),
     ("grafana", grafana),
     ("promtool", promtool),

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/survey_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- small things -------------------------------------------------------- */
+
+double gw_rate(uint64_t now, uint64_t before, uint64_t ms)
+{
+    return ms > 0 && now >= before
+               ? (double)(now - before) * 1000.0 / (double)ms
+               : 0;
+}
+
+bool gw_link_is_ready(const Hardtack__Admin__Node *link)
+{
+    return link != NULL && strcmp(link->state, "ready") == 0;
+}
+
+const Hardtack__Admin__Node *gw_link_in(const Hardtack__Admin__LookReply *look,
+                                        const Hardtack__Admin__Node *link)
+{
+    const Hardtack__Admin__Node *found = NULL;
+
+    for (size_t i = 0;
+         look != NULL && look->nodes != NULL && i < look->nodes->n_nodes; i++) {
+        const Hardtack__Admin__Node *other = look->nodes->nodes[i];
+
+        if (strcmp(other->name, link->name) != 0) {
+            continue;
+        }
+        if (strcmp(other->address, link->address) == 0) {
+            return other;
+        }
+        if (found == NULL || gw_link_is_ready(other)) {
+            found = other;
+        }
+    }
+    return found;
+}
+
+/* Without memory the words are lost, not the rest. */
+static void set_text(char **at, const char *text)
+{
+    char *copy = strdup(text);
+
+    if (copy != NULL) {
+        free(*at);
+        *at = copy;
+    }
+}
+
+static void answer_free(struct gw_answer *answer)
+{
+    if (answer->look != NULL) {
+        hardtack__admin__look_reply__free_unpacked(answer->look, NULL);
+    }
+    if (answer->gateway != NULL) {
+        hardtack__dashboard__gateway_status__free_unpacked(answer->gateway,
+                                                           NULL);
+    }
+}
+
+/* ---- nodes --------------------------------------------------------------- */
+
+static void seen_free(struct gw_seen *seen)
+{
+    answer_free(&seen->now);
+    answer_free(&seen->before);
+    free(seen->name);
+    free(seen->via);
+    free(seen->reason);
+    free(seen);
+}
+
+static struct gw_seen *find(const struct gw_survey *survey, const char *name)
+{
+    struct gw_seen *seen;
+
+    TAILQ_FOREACH (seen, &survey->nodes, entry) {
+        if (strcmp(seen->name, name) == 0) {
+            return seen;
+        }
+    }
+    return NULL;
+}
+
+/* NULL: there are too many, or there is no memory. */
+static struct gw_seen *find_or_add(struct gw_survey *survey, const char *name)
+{
+    struct gw_seen *seen = find(survey, name);
+
+    if (seen != NULL || survey->nodes_count == GW_SURVEY_NODES_MAX) {
+        return seen;
+    }
+    seen = calloc(1, sizeof(*seen));
+    if (seen == NULL) {
+        return NULL;
+    }
+    seen->name = strdup(name);
+    seen->via = strdup("");
+    seen->reason = strdup("");
+    if (seen->name == NULL || seen->via == NULL || seen->reason == NULL) {
+        seen_free(seen);
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&survey->nodes, seen, entry);
+    survey->nodes_count++;
+    return seen;
+}
+
+struct gw_survey *gw_survey_new(const char *own_name)
+{
+    struct gw_survey *survey = calloc(1, sizeof(*survey));
+
+    if (survey == NULL) {
+        return NULL;
+    }
+    TAILQ_INIT(&survey->nodes);
+    survey->own_name = strdup(own_name);
+    if (survey->own_name == NULL || find_or_add(survey, own_name) == NULL) {
+        gw_survey_free(survey);
+        return NULL;
+    }
+    return survey;
+}
+
+static void happened_free(struct gw_happened *event)
+{
+    free(event->node);
+    free(event->peer);
+    free(event->reason);
+}
+
+void gw_survey_free(struct gw_survey *survey)
+{
+    struct gw_seen *seen;
+
+    if (survey == NULL) {
+        return;
+    }
+    while ((seen = TAILQ_FIRST(&survey->nodes)) != NULL) {
+        TAILQ_REMOVE(&survey->nodes, seen, entry);
+        seen_free(seen);
+    }
+    for (size_t i = 0; i < GW_SURVEY_EVENTS_MAX; i++) {
+        happened_free(&survey->events[i]);
+    }
+    free(survey->own_name);
+    free(survey);
+}
+
+/* ---- events -------------------------------------------------------------- */
+
+static void happened(struct gw_survey *survey,
+                     struct gw_survey_now now,
+                     const char *kind,
+                     const char *node,
+                     const char *peer,
+                     const char *reason)
+{
+    struct gw_happened *event =
+        &survey->events[survey->events_count % GW_SURVEY_EVENTS_MAX];
+
+    happened_free(event);
+    *event = (struct gw_happened){
+        .number = ++survey->events_count,
+        .round = survey->round,
+        .at_ms = now.unix_ms,
+        .kind = kind,
+        .node = strdup(node),
+        .peer = strdup(peer),
+        .reason = strdup(reason),
+    };
+}
+
+/* ---- asking -------------------------------------------------------------- */
+
+void gw_survey_begin(struct gw_survey *survey)
+{
+    struct gw_seen *own = TAILQ_FIRST(&survey->nodes);
+
+    survey->round = survey->ended + 1;
+    survey->left_out = 0;
+    own->reached_round = survey->round;
+}
+
+const char *gw_survey_next(struct gw_survey *survey)
+{
+    struct gw_seen *seen;
+
+    TAILQ_FOREACH (seen, &survey->nodes, entry) {
+        if (seen->reached_round == survey->round &&
+            seen->asked_round != survey->round && !seen->ractor) {
+            seen->asked_round = survey->round;
+            return seen->name;
+        }
+    }
+    return NULL;
+}
+
+const char *gw_survey_via(const struct gw_survey *survey, const char *name)
+{
+    const struct gw_seen *seen = find(survey, name);
+
+    return seen != NULL ? seen->via : "";
+}
+
+/* A peer of a node that answered: it is there, and how to ask it.  Directly if
+ * we can; through one who is asked directly, and not further. */
+static void reach(struct gw_survey *survey,
+                  const struct gw_seen *asker,
+                  const Hardtack__Admin__Node *link)
+{
+    bool direct = strcmp(asker->name, survey->own_name) == 0;
+    struct gw_seen *peer;
+
+    if (link->hidden || link->name[0] == '\0' || !gw_link_is_ready(link)) {
+        return;
+    }
+    peer = find_or_add(survey, link->name);
+    if (peer == NULL) {
+        survey->left_out += direct;
+        return;
+    }
+    if (peer->reached_round == survey->round ||
+        (!direct && asker->via[0] != '\0')) {
+        return;
+    }
+    peer->reached_round = survey->round;
+    peer->ractor = strcmp(link->auth, "ractor") == 0;
+    set_text(&peer->via, direct ? "" : asker->name);
+}
+
+void gw_survey_looked(struct gw_survey *survey,
+                      const char *name,
+                      Hardtack__Admin__LookReply *look,
+                      struct gw_survey_now now)
+{
+    struct gw_seen *seen = find(survey, name);
+
+    if (seen == NULL || look->status == NULL) {
+        hardtack__admin__look_reply__free_unpacked(look, NULL);
+        return;
+    }
+    if (seen->before.look != NULL) {
+        hardtack__admin__look_reply__free_unpacked(seen->before.look, NULL);
+    }
+    seen->before.look = seen->now.look;
+    seen->before.look_ms = seen->now.look_ms;
+    seen->now.look = look;
+    seen->now.look_ms = now.ms;
+    seen->answered_round = survey->round;
+    for (size_t i = 0; look->nodes != NULL && i < look->nodes->n_nodes; i++) {
+        reach(survey, seen, look->nodes->nodes[i]);
+    }
+}
+
+void gw_survey_silent(struct gw_survey *survey,
+                      const char *name,
+                      const char *reason)
+{
+    struct gw_seen *seen = find(survey, name);
+
+    if (seen != NULL) {
+        set_text(&seen->reason, reason);
+    }
+}
+
+bool gw_survey_lost(struct gw_survey *survey,
+                    const char *name,
+                    const char *reason)
+{
+    if (find(survey, name) == NULL) {
+        return false;
+    }
+    gw_survey_silent(survey, name, reason);
+    return true;
+}
+
+void gw_survey_gateway(struct gw_survey *survey,
+                       const char *name,
+                       Hardtack__Dashboard__GatewayStatus *status,
+                       struct gw_survey_now now)
+{
+    struct gw_seen *seen = find(survey, name);
+
+    if (seen == NULL) {
+        if (status != NULL) {
+            hardtack__dashboard__gateway_status__free_unpacked(status, NULL);
+        }
+        return;
+    }
+    if (seen->before.gateway != NULL) {
+        hardtack__dashboard__gateway_status__free_unpacked(seen->before.gateway,
+                                                           NULL);
+    }
+    seen->before.gateway = seen->now.gateway;
+    seen->before.gateway_ms = seen->now.gateway_ms;
+    seen->now.gateway = status;
+    seen->now.gateway_ms = now.ms;
+}
+
+/* ---- the end of a round -------------------------------------------------- */
+
+static bool is_there(const struct gw_seen *seen)
+{
+    return seen->state == GW_SEEN_UP || seen->state == GW_SEEN_SILENT ||
+           seen->state == GW_SEEN_RACTOR;
+}
+
+/* Why a node is gone: what our own link said, or what one that dials it does.
+ */
+static const char *why_down(const struct gw_survey *survey,
+                            const struct gw_seen *gone)
+{
+    const struct gw_seen *seen;
+
+    if (gone->reason[0] != '\0') {
+        return gone->reason;
+    }
+    TAILQ_FOREACH (seen, &survey->nodes, entry) {
+        const Hardtack__Admin__NodesReply *nodes =
+            seen->answered_round == survey->round ? seen->now.look->nodes
+                                                  : NULL;
+
+        for (size_t i = 0; nodes != NULL && i < nodes->n_nodes; i++) {
+            if (strcmp(nodes->nodes[i]->name, gone->name) == 0 &&
+                nodes->nodes[i]->last_error[0] != '\0') {
+                return nodes->nodes[i]->last_error;
+            }
+        }
+    }
+    return "";
+}
+
+static enum gw_seen_state state_of(const struct gw_survey *survey,
+                                   const struct gw_seen *seen)
+{
+    if (seen->reached_round != survey->round) {
+        return seen->state == GW_SEEN_NEW ? GW_SEEN_NEW : GW_SEEN_DOWN;
+    }
+    if (seen->ractor) {
+        return GW_SEEN_RACTOR;
+    }
+    return seen->answered_round == survey->round ? GW_SEEN_UP : GW_SEEN_SILENT;
+}
+
+static void settle_node(struct gw_survey *survey,
+                        struct gw_seen *seen,
+                        struct gw_survey_now now)
+{
+    enum gw_seen_state state = state_of(survey, seen);
+    const Hardtack__Admin__LookReply *before = seen->before.look;
+    bool was_there = is_there(seen);
+
+    seen->changed = state != seen->state;
+    if (!seen->changed) {
+        if (state == GW_SEEN_UP && before != NULL &&
+            before->status->incarnation !=
+                seen->now.look->status->incarnation) {
+            seen->since_ms = now.ms;
+            seen->changed = true;
+            happened(survey, now, "restarted", seen->name, "", "");
+        }
+        return;
+    }
+    seen->state = state;
+    seen->since_ms = now.ms;
+    if (state == GW_SEEN_DOWN) {
+        set_text(&seen->reason, why_down(survey, seen));
+        happened(survey, now, "down", seen->name, "", seen->reason);
+    } else if (state == GW_SEEN_SILENT) {
+        happened(survey, now, "silent", seen->name, "", seen->reason);
+    } else {
+        happened(survey, now, was_there ? "answers" : "up", seen->name, "", "");
+        set_text(&seen->reason, "");
+    }
+}
+
+/* Each end tells of a link; the first by name does, if both can. */
+static bool tells_of(const struct gw_survey *survey,
+                     const struct gw_seen *seen,
+                     const Hardtack__Admin__Node *link)
+{
+    const struct gw_seen *peer = find(survey, link->name);
+
+    return !link->hidden && peer != NULL && is_there(peer) && !peer->changed &&
+           !seen->changed &&
+           (peer->answered_round != survey->round ||
+            strcmp(seen->name, peer->name) < 0);
+}
+
+/* Ready in one, and not in the other. */
+static void compare_links(struct gw_survey *survey,
+                          const struct gw_seen *seen,
+                          bool up,
+                          struct gw_survey_now now)
+{
+    const Hardtack__Admin__LookReply *with =
+        up ? seen->now.look : seen->before.look;
+    const Hardtack__Admin__LookReply *without =
+        up ? seen->before.look : seen->now.look;
+
+    for (size_t i = 0; with->nodes != NULL && i < with->nodes->n_nodes; i++) {
+        const Hardtack__Admin__Node *link = with->nodes->nodes[i];
+        const Hardtack__Admin__Node *other = gw_link_in(without, link);
+
+        if (gw_link_is_ready(link) && !gw_link_is_ready(other) &&
+            tells_of(survey, seen, link)) {
+            happened(survey, now, up ? "link_up" : "link_down", seen->name,
+                     link->name, !up && other != NULL ? other->last_error : "");
+        }
+    }
+}
+
+static uint32_t cut(uint64_t value)
+{
+    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
+static void add_point(struct gw_seen *seen)
+{
+    struct gw_point *point =
+        &seen->points[seen->points_count++ % GW_SURVEY_POINTS_MAX];
+    const Hardtack__Admin__LookReply *now = seen->now.look;
+    const Hardtack__Admin__LookReply *before = seen->before.look;
+    uint64_t ms = seen->now.look_ms - seen->before.look_ms;
+    double bytes = 0;
+
+    *point = (struct gw_point){0};
+    if (seen->state != GW_SEEN_UP || now == NULL) {
+        return;
+    }
+    point->queued = cut(now->mailbox_messages);
+    if (seen->now.gateway != NULL) {
+        point->clients = cut(seen->now.gateway->websockets);
+    }
+    if (before == NULL) {
+        return;
+    }
+    point->handled_rate = cut(
+        (uint64_t)gw_rate(now->status->handled, before->status->handled, ms));
+    for (size_t i = 0; now->nodes != NULL && i < now->nodes->n_nodes; i++) {
+        const Hardtack__Admin__Node *link = now->nodes->nodes[i];
+        const Hardtack__Admin__Node *old = gw_link_in(before, link);
+
+        if (old != NULL) {
+            bytes += gw_rate(link->sent_bytes, old->sent_bytes, ms) +
+                     gw_rate(link->received_bytes, old->received_bytes, ms);
+        }
+    }
+    point->bytes_rate = cut((uint64_t)bytes);
+}
+
+/* One that has been away for long, or was never reached. */
+static void forget_old(struct gw_survey *survey, struct gw_survey_now now)
+{
+    struct gw_seen *seen;
+    struct gw_seen *next;
+
+    for (seen = TAILQ_FIRST(&survey->nodes); seen != NULL; seen = next) {
+        next = TAILQ_NEXT(seen, entry);
+        if (seen->state == GW_SEEN_NEW ||
+            (seen->state == GW_SEEN_DOWN &&
+             now.ms - seen->since_ms > GW_SURVEY_FORGET_MS)) {
+            TAILQ_REMOVE(&survey->nodes, seen, entry);
+            survey->nodes_count--;
+            seen_free(seen);
+        }
+    }
+}
+
+void gw_survey_end(struct gw_survey *survey, struct gw_survey_now now)
+{
+    struct gw_seen *seen;
+
+    TAILQ_FOREACH (seen, &survey->nodes, entry) {
+        settle_node(survey, seen, now);
+    }
+    TAILQ_FOREACH (seen, &survey->nodes, entry) {
+        if (seen->answered_round == survey->round &&
+            seen->before.look != NULL) {
+            compare_links(survey, seen, true, now);
+            compare_links(survey, seen, false, now);
+        }
+        add_point(seen);
+    }
+    survey->ended = survey->round;
+    forget_old(survey, now);
+}
+
+uint64_t gw_survey_rounds(const struct gw_survey *survey)
+{
+    return survey->ended;
+}
