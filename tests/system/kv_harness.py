@@ -99,6 +99,7 @@ class Proxies:
         for other, node in others.items():
             cable = self.cables.setdefault(frozenset((index, other)), Cable())
             if index > other:
+                cable.target = ("127.0.0.1", node.port)
                 args += ["--connect", cable.address]
         return args
 
@@ -157,6 +158,8 @@ class Namespaces:
         space = self.space(index)
         if index not in self.indexes:
             self.indexes.append(index)
+            self.scene.cleanups.append(
+                lambda: self.ip("link", "del", space, check=False))
             self.scene.cleanups.append(
                 lambda: self.ip("netns", "del", space, check=False))
             self.ip("netns", "add", space)
