@@ -67,8 +67,12 @@ CLI_SRCS := $(wildcard cli/*.c)
 CLI_OBJS := $(CLI_SRCS:%.c=$(BUILD)/%.o) $(JSON_OBJS) $(PB_KV:.c=.o)
 CLI_BIN  := $(BUILD)/bin/hardtack
 
+# The chat is one plugin of many files, and its programs.
+CHAT_PARTS := $(filter-out %_plugin.c examples/chat/chat-%.c,$(wildcard examples/chat/*.c))
+CHAT_OBJS  := $(CHAT_PARTS:%.c=$(BUILD)/%.o)
+
 # One program a file in examples/*/; shared objects are *_plugin.c.
-EX_SRCS    := $(filter-out %_plugin.c,$(wildcard examples/*/*.c))
+EX_SRCS    := $(filter-out %_plugin.c $(CHAT_PARTS),$(wildcard examples/*/*.c))
 EX_BINS    := $(EX_SRCS:%.c=$(BUILD)/%)
 PLUGINS    := $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/*/*_plugin.c tests/system/*_plugin.c))
 BENCH_BINS := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
@@ -193,9 +197,12 @@ $(EX_BINS): $(BUILD)/%: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*)) $(LIB_A)
 
 $(BUILD)/examples/rust-peer/call_rust: $(BUILD)/examples/calculator/calculator.pb-c.o
 
+$(BUILD)/examples/chat/chat_plugin.so: $(CHAT_OBJS)
+$(BUILD)/examples/chat/chat_plugin.so: PLUGIN_LIBS = $(shell pkg-config --libs jansson libsodium)
+
 # Without the library: the program that loads them exports it.
 $(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*))
-	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -o $@ $^ $(PLUGIN_LIBS)
 
 $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter-out $(GW_A) $(LIB_A),$^) $(filter $(GW_A),$^) $(LIB_A) $(if $(filter $(GW_A),$^),$(GW_LIBS)) $(LIBS)
@@ -214,6 +221,9 @@ $(filter $(BUILD)/tests/cli/%,$(TESTS)): $(filter-out %/main.o,$(CLI_OBJS))
 $(filter $(BUILD)/tests/cli/% $(BUILD)/tests/gateway/%,$(TESTS)): $(GW_A)
 
 $(filter $(BUILD)/tests/cli/% $(BUILD)/tests/raft/% $(BUILD)/tests/kv/% $(BUILD)/tests/sim/%,$(TESTS)): $(RAFT_A)
+
+# The chat's parts.
+$(filter $(BUILD)/tests/chat/%,$(TESTS)): $(CHAT_OBJS) $(BUILD)/examples/chat/chat.pb-c.o $(BUILD)/examples/chat/world.pb-c.o $(GW_A)
 
 $(CXX_TESTS): $(BUILD)/%: %.cc $(LIB_A)
 	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -Wall -Wextra -Wpedantic $(CPPFLAGS_ALL) $(SAN) $(CFLAGS) -MMD -MP -o $@ $< $(LIB_A) $(LIBS)
