@@ -1,0 +1,851 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "raft/core.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "raft/core_internal.h"
+
+/* ---- words ------------------------------------------------------------- */
+
+ht_err hti_core_fail(struct hti_core *core, ht_err err, const char *why)
+{
+    if (core->failed == HT_OK && err != HT_OK) {
+        core->failed = err;
+        (void)snprintf(core->failure, sizeof(core->failure), "%s", why);
+    }
+    return err;
+}
+
+const char *hti_core_failure(const struct hti_core *core)
+{
+    return core->failure;
+}
+
+void hti_core_say(struct hti_core *core,
+                  ht_log_level level,
+                  const char *id,
+                  const char *format,
+                  ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    core->ops->log(core->ops_arg, level, id, text);
+}
+
+bool hti_core_is(const struct hti_core *core, unsigned short state)
+{
+    return core->raft.state == state;
+}
+
+/* libraft's own functions that only look are not const. */
+static struct raft *raft_of(const struct hti_core *core)
+{
+    return (struct raft *)(uintptr_t)&core->raft;
+}
+
+uint64_t hti_core_index(const struct hti_core *core)
+{
+    return raft_last_index(raft_of(core));
+}
+
+uint64_t hti_core_term_at(const struct hti_core *core, uint64_t index)
+{
+    const struct hti_entry *entry = hti_cache_get(&core->cache, index);
+
+    if (entry != NULL) {
+        return entry->term;
+    }
+    return index == core->snap.index ? core->snap.term : 0;
+}
+
+bool hti_core_settled(const struct hti_core *core)
+{
+    return core->applied_term == core->raft.current_term && !core->restoring;
+}
+
+/* ---- rings ------------------------------------------------------------- */
+
+void *hti_ring_at(const struct hti_ring *ring, size_t i)
+{
+    return ring->items + ((ring->head + i) & (ring->cap - 1)) * ring->item;
+}
+
+void *hti_ring_push(struct hti_ring *ring)
+{
+    void *item;
+
+    if (ring->count == ring->cap) {
+        struct hti_ring more = *ring;
+
+        more.cap = ring->cap != 0 ? ring->cap * 2 : 16;
+        more.head = 0;
+        more.items = calloc(more.cap, ring->item);
+        if (more.items == NULL) {
+            return NULL;
+        }
+        for (size_t i = 0; i < ring->count; i++) {
+            memcpy(hti_ring_at(&more, i), hti_ring_at(ring, i), ring->item);
+        }
+        free(ring->items);
+        *ring = more;
+    }
+    ring->count++;
+    item = hti_ring_at(ring, ring->count - 1);
+    memset(item, 0, ring->item);
+    return item;
+}
+
+void hti_ring_pop(struct hti_ring *ring)
+{
+    assert(ring->count > 0);
+    ring->head = (ring->head + 1) & (ring->cap - 1);
+    ring->count--;
+}
+
+void hti_ring_fini(struct hti_ring *ring)
+{
+    free(ring->items);
+    ring->items = NULL;
+    ring->cap = ring->head = ring->count = 0;
+}
+
+/* ---- what libraft wants ------------------------------------------------ */
+
+void hti_core_submit(struct hti_core *core, struct hti_job *job)
+{
+    core->ops->submit(core->ops_arg, job);
+}
+
+/* Until term and vote are durable nothing is said: held is what was. */
+static ht_err save_meta(struct hti_core *core)
+{
+    struct hti_job *job = hti_job_new(HTI_JOB_META);
+
+    if (job == NULL) {
+        return HT_ENOMEM;
+    }
+    core->meta.term = raft_current_term(&core->raft);
+    core->meta.vote = raft_voted_for(&core->raft);
+    job->meta = core->meta;
+    core->metas++;
+    hti_core_submit(core, job);
+    return HT_OK;
+}
+
+/* Our own come back as they were given; a peer's are in its message. */
+static struct hti_entry *entry_of(const struct hti_core *core,
+                                  const struct raft_entry *from,
+                                  size_t i)
+{
+    struct hti_entry *entry;
+
+    if (core->submitting != NULL && from->batch == core->submitting[i]) {
+        return hti_entry_ref(core->submitting[i]);
+    }
+    entry = hti_entry_new(from->term, (uint8_t)from->type, from->buf.len);
+    if (entry != NULL) {
+        memcpy(entry->data, from->buf.base, from->buf.len);
+    }
+    return entry;
+}
+
+static ht_err cache_entries(struct hti_core *core,
+                            const struct raft_update *update,
+                            struct hti_job *job)
+{
+    for (unsigned i = 0; i < update->entries.n; i++) {
+        const struct raft_entry *from = &update->entries.batch[i];
+        struct hti_entry *entry = entry_of(core, from, i);
+
+        if (entry == NULL || hti_cache_push(&core->cache, entry) != HT_OK) {
+            hti_entry_unref(entry);
+            return HT_ENOMEM;
+        }
+        if (entry->type != HTI_ENTRY_CHANGE &&
+            hti_of_le64(entry->data) > core->last_time_ms) {
+            core->last_time_ms = hti_of_le64(entry->data);
+        }
+        job->entries[job->count++] = hti_entry_ref(entry);
+    }
+    return HT_OK;
+}
+
+/* Entries that are on their way to the disk and were replaced meanwhile will
+ * be reported durable, which they then are not in the log any more. */
+static void forget_appends(struct hti_core *core, uint64_t from)
+{
+    for (size_t i = 0; i < core->appends.count; i++) {
+        uint64_t *last = hti_ring_at(&core->appends, i);
+
+        if (*last >= from) {
+            *last = from - 1;
+        }
+    }
+}
+
+static ht_err save_entries(struct hti_core *core,
+                           const struct raft_update *update)
+{
+    struct hti_job *job = hti_job_new(HTI_JOB_APPEND);
+    uint64_t index = update->entries.index;
+    uint64_t *last;
+
+    if (job == NULL) {
+        return HT_ENOMEM;
+    }
+    job->index = index;
+    job->entries = calloc(update->entries.n, sizeof(struct hti_entry *));
+    last = hti_ring_push(&core->appends);
+    if (job->entries == NULL || last == NULL) {
+        hti_job_free(job);
+        return HT_ENOMEM;
+    }
+    *last = 0;
+    forget_appends(core, index);
+    hti_cache_cut(&core->cache, index);
+    if (cache_entries(core, update, job) != HT_OK) {
+        hti_job_free(job);
+        return HT_ENOMEM;
+    }
+    *last = index + update->entries.n - 1;
+    hti_core_submit(core, job);
+    return HT_OK;
+}
+
+static ht_err take_update(struct hti_core *core,
+                          const struct raft_update *update)
+{
+    ht_err err = HT_OK;
+
+    if (update->flags & ((RAFT_UPDATE_CURRENT_TERM) | (RAFT_UPDATE_VOTED_FOR))) {
+        err = save_meta(core);
+    }
+    if (err == HT_OK && (update->flags & (RAFT_UPDATE_ENTRIES))) {
+        core->batch_kept = true;
+        err = save_entries(core, update);
+    }
+    if (err == HT_OK && (update->flags & (RAFT_UPDATE_SNAPSHOT))) {
+        forget_appends(core, 1);
+        err = hti_core_install(core, update);
+    }
+    if (err == HT_OK && (update->flags & (RAFT_UPDATE_MESSAGES))) {
+        for (unsigned i = 0; i < update->messages.n; i++) {
+            hti_core_send_raft(core, &update->messages.batch[i]);
+        }
+    }
+    return hti_core_fail(core, err, "out of memory");
+}
+
+static ht_err step_once(struct hti_core *core,
+                        struct raft_event *event,
+                        int *ret_rv)
+{
+    struct raft_update update = {0};
+    ht_err err;
+    int rv;
+
+    event->time = core->now.us / 1000;
+    event->capacity = core->full ? 0 : 1;
+    rv = raft_step(&core->raft, event, &update);
+    if (ret_rv != NULL) {
+        *ret_rv = rv;
+    }
+    if (rv != 0) {
+        if (ret_rv != NULL && rv != RAFT_NOMEM && rv != RAFT_SHUTDOWN) {
+            return HT_OK;
+        }
+        return hti_core_fail(core, rv == RAFT_NOMEM ? HT_ENOMEM : HT_ECORRUPT,
+                             raft_strerror(rv));
+    }
+    err = take_update(core, &update);
+    /* libraft's own entry, of a new leader. */
+    if ((update.flags & (RAFT_UPDATE_ENTRIES)) &&
+        update.entries.batch == &core->raft.barrier) {
+        raft_free(core->raft.barrier.batch);
+    }
+    return err;
+}
+
+/* A configuration counts as committed from its commit on, not when it is
+ * applied: libraft remembers one that is not, and a second one must not come
+ * on top of it. */
+static ht_err commit_conf(struct hti_core *core)
+{
+    uint64_t index = core->raft.configuration_uncommitted_index;
+    const struct hti_entry *entry;
+    struct raft_event event = {.type = RAFT_CONFIGURATION};
+    ht_err err;
+
+    if (index == 0 || index > core->raft.commit_index) {
+        return HT_OK;
+    }
+    entry = hti_cache_get(&core->cache, index);
+    if (entry == NULL) {
+        return HT_OK; /* replaced by a snapshot */
+    }
+    if (hti_core_is(core, RAFT_LEADER) &&
+        hti_conf_by_id(&core->raft.configuration, core->meta.id) == NULL) {
+        hti_core_hand_over(core);
+    }
+    event.configuration.index = index;
+    err = hti_conf_decode(entry->data, entry->len, &event.configuration.conf);
+    if (err != HT_OK) {
+        return hti_core_fail(core, err, "a configuration cannot be read");
+    }
+    return step_once(core, &event, NULL);
+}
+
+ht_err
+hti_core_step(struct hti_core *core, struct raft_event *event, int *ret_rv)
+{
+    ht_err err = step_once(core, event, ret_rv);
+
+    return err == HT_OK ? commit_conf(core) : err;
+}
+
+ht_err hti_core_submit_entries(struct hti_core *core,
+                               struct hti_entry **entries,
+                               size_t count,
+                               int *ret_rv)
+{
+    struct raft_entry *array = calloc(count, sizeof(*array));
+    struct raft_event event = {.type = RAFT_SUBMIT};
+    ht_err err;
+
+    if (array == NULL) {
+        return hti_core_fail(core, HT_ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < count; i++) {
+        entries[i]->term = core->raft.current_term;
+        array[i] = (struct raft_entry){
+            .term = core->raft.current_term,
+            .type = (enum raft_entry_type)entries[i]->type,
+            .buf = {.base = entries[i]->data, .len = entries[i]->len},
+            .batch = entries[i], /* only asked whether it is there */
+        };
+    }
+    event.submit.entries = array;
+    event.submit.n = (unsigned)count;
+    core->submitting = entries;
+    err = hti_core_step(core, &event, ret_rv);
+    core->submitting = NULL;
+    free(array);
+    return err;
+}
+
+/* ---- applying ---------------------------------------------------------- */
+
+static ht_err apply_one(struct hti_core *core,
+                        uint64_t index,
+                        const struct hti_entry *entry)
+{
+    ht_bytes result = {0};
+    ht_err err = HT_OK;
+
+    switch (entry->type) {
+    case HTI_ENTRY_COMMAND:
+        if (hti_of_le64(entry->data) > core->applied_time_ms) {
+            core->applied_time_ms = hti_of_le64(entry->data);
+        }
+        err = core->table->apply(
+            core->machine, index, core->applied_time_ms,
+            (ht_bytes){entry->data + HTI_STAMP_BYTES,
+                       entry->len - HTI_STAMP_BYTES},
+            &result);
+        if (err != HT_OK) {
+            return hti_core_fail(core, err, "the state machine failed");
+        }
+        break;
+    case HTI_ENTRY_CHANGE:
+        err = hti_core_conf_applied(core, entry->data, entry->len, index);
+        break;
+    default:
+        break;
+    }
+    core->applied = index;
+    core->applied_term = entry->term;
+    core->since_bytes += entry->len;
+    hti_core_applied_entry(core, index, entry->term, result);
+    hti_core_change_applied(core, index);
+    return err;
+}
+
+/* Only what is on the own disk too: so a snapshot never has more than the log
+ * before it. */
+static ht_err apply_all(struct hti_core *core)
+{
+    uint64_t to = core->raft.commit_index < core->raft.last_stored
+                      ? core->raft.commit_index
+                      : core->raft.last_stored;
+    ht_err err = HT_OK;
+
+    while (err == HT_OK && !core->restoring && core->applied < to) {
+        struct hti_entry *entry =
+            hti_cache_get(&core->cache, core->applied + 1);
+
+        if (entry == NULL) {
+            return hti_core_fail(core, HT_ECORRUPT, "an entry is missing");
+        }
+        hti_entry_ref(entry);
+        err = apply_one(core, core->applied + 1, entry);
+        hti_entry_unref(entry);
+    }
+    return err;
+}
+
+/* A leader's first entry, unless libraft made one: reads and the commit of what
+ * came before wait for an entry of its own term. */
+static ht_err first_of_term(struct hti_core *core)
+{
+    struct hti_entry *entry;
+    ht_err err;
+    int rv = 0;
+
+    if (!hti_core_is(core, RAFT_LEADER) ||
+        hti_core_term_at(core, hti_core_index(core)) ==
+            core->raft.current_term) {
+        return HT_OK;
+    }
+    entry = hti_entry_new(core->raft.current_term, HTI_ENTRY_BARRIER,
+                          HTI_STAMP_BYTES);
+    if (entry == NULL) {
+        return hti_core_fail(core, HT_ENOMEM, "out of memory");
+    }
+    hti_le64(entry->data, core->last_time_ms);
+    err = hti_core_submit_entries(core, &entry, 1, &rv);
+    hti_entry_unref(entry);
+    return err;
+}
+
+static ht_raft_role role_of(const struct hti_core *core)
+{
+    switch (core->raft.state) {
+    case RAFT_LEADER:
+        return hti_core_settled(core) ? HT_RAFT_LEADER : HT_RAFT_CANDIDATE;
+    case RAFT_CANDIDATE:
+        return HT_RAFT_CANDIDATE;
+    default:
+        return HT_RAFT_FOLLOWER;
+    }
+}
+
+static void tell_role(struct hti_core *core)
+{
+    ht_raft_role role = role_of(core);
+    uint64_t leader = 0;
+
+    if (!hti_core_is(core, RAFT_LEADER)) {
+        hti_core_reads_fail(core, HT_ENOTLEADER);
+    }
+    if (role != core->role || core->raft.current_term != core->role_term) {
+        if (role == HT_RAFT_CANDIDATE && core->role != HT_RAFT_CANDIDATE) {
+            core->stats.elections++;
+        }
+        if (role != core->role && core->started) {
+            hti_core_say(core, HT_LOG_INFO, "HT-RAFT-ROLE",
+                         "group=%s role=%s term=%" PRIu64 " index=%" PRIu64,
+                         core->group,
+                         role == HT_RAFT_LEADER     ? "leader"
+                         : role == HT_RAFT_FOLLOWER ? "follower"
+                                                    : "candidate",
+                         (uint64_t)core->raft.current_term, core->applied);
+        }
+        core->role = role;
+        core->role_term = core->raft.current_term;
+        if (core->table->on_role != NULL) {
+            core->table->on_role(core->machine, role, core->role_term);
+        }
+    }
+    (void)hti_core_leader(core, &leader);
+    if (leader != core->leader_told) {
+        core->leader_told = leader;
+        if (core->table->on_leader != NULL) {
+            core->table->on_leader(core->machine);
+        }
+    }
+}
+
+static void calm_down(struct hti_core *core)
+{
+    if (core->hasty && hti_core_is(core, RAFT_LEADER)) {
+        core->hasty = false;
+        raft_set_election_timeout(&core->raft, core->config.election_ms);
+    }
+}
+
+/* How far ahead of a member's answers the leader sends: by bytes. */
+static void set_ahead(struct hti_core *core)
+{
+    uint64_t average =
+        core->cache.count > 0 ? core->cache.bytes / core->cache.count + 64 : 64;
+    uint64_t ahead = HTI_AHEAD_BYTES_MAX / average;
+
+    raft_set_max_inflight_entries(
+        &core->raft, ahead < 8      ? 8
+                     : ahead > 4096 ? 4096
+                                    : (unsigned)ahead);
+}
+
+ht_err hti_core_settle(struct hti_core *core)
+{
+    uint64_t applied;
+    ht_err err;
+
+    do {
+        applied = core->applied;
+        err = first_of_term(core);
+        if (err == HT_OK) {
+            err = hti_core_submit_batch(core);
+        }
+        if (err == HT_OK) {
+            err = apply_all(core);
+        }
+        if (err == HT_OK) {
+            err = hti_core_change_run(core);
+        }
+        if (err != HT_OK) {
+            return err;
+        }
+        tell_role(core);
+        hti_core_reads_run(core);
+        hti_core_snap_run(core);
+    } while (core->batch.count > 0 || applied != core->applied);
+    calm_down(core);
+    set_ahead(core);
+    return core->failed;
+}
+
+ht_err hti_core_event(struct hti_core *core, struct hti_when now)
+{
+    /* libraft takes for granted that time does not go back. */
+    if (now.us > core->now.us) {
+        core->now.us = now.us;
+    }
+    core->now.wall_ms = now.wall_ms;
+    return core->failed;
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+static ht_err start_raft(struct hti_core *core)
+{
+    struct raft_event event = {.type = RAFT_START};
+    struct raft_snapshot_metadata meta = {0};
+    size_t count = core->cache.count;
+    struct raft_entry *entries = NULL;
+    void *batch = NULL;
+    ht_err err;
+
+    if (count > 0) {
+        entries = raft_calloc(count, sizeof(*entries));
+        batch = raft_malloc(1);
+        if (entries == NULL || batch == NULL) {
+            raft_free(entries);
+            raft_free(batch);
+            return HT_ENOMEM;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct hti_entry *entry =
+            hti_cache_get(&core->cache, core->cache.first + i);
+
+        entries[i] = (struct raft_entry){
+            .term = entry->term,
+            .type = (enum raft_entry_type)entry->type,
+            .buf = {.base = entry->data, .len = entry->len},
+            .batch = batch,
+        };
+    }
+    event.start.term = core->meta.term;
+    event.start.voted_for = core->meta.vote;
+    event.start.start_index = core->cache.first;
+    event.start.entries = entries;
+    event.start.n_entries = (unsigned)count;
+    if (core->snap.index > 0) {
+        meta.index = core->snap.index;
+        meta.term = core->snap.term;
+        meta.configuration_index = core->snap.conf_index;
+        err = hti_conf_decode(core->snap.conf, core->snap.conf_len,
+                              &meta.configuration);
+        if (err != HT_OK) {
+            raft_free(entries);
+            raft_free(batch);
+            return err;
+        }
+        event.start.metadata = &meta;
+    }
+    err = hti_core_step(core, &event, NULL);
+    if (err == HT_OK) {
+        raft_free(entries);
+        raft_free(batch);
+    }
+    return err;
+}
+
+ht_err hti_core_start(struct hti_core *core, struct hti_when now)
+{
+    ht_err err = hti_core_event(core, now);
+
+    if (err == HT_OK) {
+        err = start_raft(core);
+    }
+    if (err == HT_OK) {
+        core->started = true;
+        err = hti_core_restore_start(core, core->snap.index);
+    }
+    return err == HT_OK ? hti_core_settle(core) : err;
+}
+
+static ht_err appended(struct hti_core *core)
+{
+    struct raft_event event = {.type = RAFT_PERSISTED_ENTRIES};
+    uint64_t last;
+
+    last = *(uint64_t *)hti_ring_at(&core->appends, 0);
+    hti_ring_pop(&core->appends);
+    /* Replaced, or by an older report already known. */
+    if (last <= core->raft.last_stored || core->raft.snapshot.installing) {
+        return HT_OK;
+    }
+    event.persisted_entries.index = last;
+    return hti_core_step(core, &event, NULL);
+}
+
+static ht_err log_done(struct hti_core *core, struct hti_job *job)
+{
+    if (job->spare) {
+        struct hti_job *spare = hti_job_new(HTI_JOB_SPARE);
+
+        if (spare == NULL) {
+            return hti_core_fail(core, HT_ENOMEM, "out of memory");
+        }
+        hti_core_submit(core, spare);
+    }
+    if (job->err != HT_OK) {
+        char why[128];
+
+        (void)snprintf(why, sizeof(why), "writing the log: %s",
+                       ht_strerror(job->err));
+        return hti_core_fail(core, job->err, why);
+    }
+    if (job->kind == HTI_JOB_APPEND) {
+        return appended(core);
+    }
+    if (job->kind == HTI_JOB_RESET) {
+        return hti_core_intake_done(core, job);
+    }
+    if (job->kind == HTI_JOB_META && --core->metas == 0) {
+        hti_core_release(core);
+    }
+    return HT_OK;
+}
+
+static ht_err job_done(struct hti_core *core, struct hti_job *job)
+{
+    switch (job->kind) {
+    case HTI_JOB_META:
+    case HTI_JOB_APPEND:
+    case HTI_JOB_RESET:
+    case HTI_JOB_TRIM:
+        return log_done(core, job);
+    case HTI_JOB_SPARE:
+        return HT_OK; /* without it the log makes its own */
+    case HTI_JOB_SNAP_BEGIN:
+    case HTI_JOB_SNAP_WRITE:
+    case HTI_JOB_SNAP_END:
+    case HTI_JOB_SNAP_ABANDON:
+        return hti_core_snap_done(core, job);
+    case HTI_JOB_PIECE_READ:
+        return hti_core_xfer_done(core, job);
+    case HTI_JOB_PIECE_WRITE:
+    case HTI_JOB_PIECE_END:
+    case HTI_JOB_INSTALL:
+        return hti_core_intake_done(core, job);
+    case HTI_JOB_RESTORE_BEGIN:
+    case HTI_JOB_RESTORE_NEXT:
+        return hti_core_restore_done(core, job);
+    }
+    return HT_OK;
+}
+
+ht_err
+hti_core_done(struct hti_core *core, struct hti_when now, struct hti_job *job)
+{
+    ht_err err = hti_core_event(core, now);
+
+    if (err == HT_OK) {
+        err = job_done(core, job);
+    }
+    hti_job_free(job);
+    return err == HT_OK ? hti_core_settle(core) : err;
+}
+
+ht_err hti_core_tick(struct hti_core *core, struct hti_when now)
+{
+    struct raft_event event = {.type = RAFT_TIMEOUT};
+    ht_err err = hti_core_event(core, now);
+
+    if (err == HT_OK && core->now.us / 1000 >= raft_timeout(&core->raft)) {
+        err = hti_core_step(core, &event, NULL);
+    }
+    if (err == HT_OK) {
+        hti_core_read_tick(core);
+        hti_core_xfer_tick(core);
+        hti_core_intake_tick(core);
+        err = hti_core_settle(core);
+    }
+    return err;
+}
+
+/* Without its node the leader is gone, or soon will be: its members need not
+ * wait as long as they would for a silent one.  Who still hears the leader
+ * refuses the vote, so that a link that broke alone disturbs nobody. */
+ht_err hti_core_lost(struct hti_core *core,
+                     struct hti_when now,
+                     const char *node)
+{
+    uint64_t leader = 0;
+    ht_err err = hti_core_event(core, now);
+
+    if (err == HT_OK && hti_core_is(core, RAFT_FOLLOWER) && !core->hasty &&
+        strcmp(hti_core_leader(core, &leader), node) == 0 && leader != 0) {
+        core->hasty = true;
+        raft_set_election_timeout(&core->raft,
+                                  core->config.election_ms / 4 + 1);
+    }
+    return err;
+}
+
+void hti_core_full(struct hti_core *core, bool full)
+{
+    if (full != core->full) {
+        hti_core_say(core, full ? HT_LOG_ERROR : HT_LOG_INFO,
+                     full ? "HT-RAFT-FULL" : "HT-RAFT-ROOM", "group=%s",
+                     core->group);
+    }
+    core->full = full;
+}
+
+ht_err hti_core_flush(struct hti_core *core, struct hti_when now)
+{
+    ht_err err = hti_core_event(core, now);
+
+    return err == HT_OK ? hti_core_settle(core) : err;
+}
+
+uint64_t hti_core_deadline(const struct hti_core *core)
+{
+    uint64_t deadline = raft_timeout(&core->raft) * 1000;
+    uint64_t soon = core->now.us + (uint64_t)core->config.heartbeat_ms * 1000;
+
+    if ((core->round || hti_core_xfer_busy(core) || core->intake.from != 0 ||
+         core->change.kind != HTI_CHANGE_NONE ||
+         core->taking_not_before_us > core->now.us) &&
+        soon < deadline) {
+        return soon;
+    }
+    return deadline;
+}
+
+/* ---- life -------------------------------------------------------------- */
+
+static void init_rings(struct hti_core *core)
+{
+    core->appends.item = sizeof(uint64_t);
+    core->batch.item = sizeof(struct hti_proposal);
+    core->proposals.item = sizeof(struct hti_proposal);
+    core->asking.item = sizeof(struct hti_read);
+    core->asked.item = sizeof(struct hti_read);
+    core->reads.item = sizeof(struct hti_read);
+}
+
+static void take_times(struct hti_core *core)
+{
+    core->last_time_ms = core->snap.time_ms;
+    core->applied_time_ms = core->snap.time_ms;
+    for (size_t i = 0; i < core->cache.count; i++) {
+        const struct hti_entry *entry =
+            hti_cache_get(&core->cache, core->cache.first + i);
+
+        if (entry->type != HTI_ENTRY_CHANGE &&
+            hti_of_le64(entry->data) > core->last_time_ms) {
+            core->last_time_ms = hti_of_le64(entry->data);
+        }
+    }
+}
+
+ht_err hti_core_new(const struct hti_core_config *config,
+                    const struct hti_core_ops *ops,
+                    void *ops_arg,
+                    const ht_raft_machine *table,
+                    void *machine,
+                    struct hti_boot *boot,
+                    struct hti_core **ret_core)
+{
+    struct hti_core *core = calloc(1, sizeof(*core));
+
+    if (core == NULL) {
+        return HT_ENOMEM;
+    }
+    core->config = *config;
+    (void)snprintf(core->group, sizeof(core->group), "%s", config->group);
+    (void)snprintf(core->node, sizeof(core->node), "%s", config->node);
+    core->ops = ops;
+    core->ops_arg = ops_arg;
+    core->table = table;
+    core->machine = machine;
+    STAILQ_INIT(&core->held);
+    init_rings(core);
+    if (raft_init(&core->raft, NULL, NULL, boot->meta.id, core->node) != 0) {
+        free(core);
+        return HT_ENOMEM;
+    }
+    core->raft_made = true;
+    core->raft.tracer = NULL; /* its messages share one buffer */
+    raft_seed(&core->raft, config->seed);
+    raft_set_election_timeout(&core->raft, config->election_ms);
+    raft_set_heartbeat_timeout(&core->raft, config->heartbeat_ms);
+    raft_set_pre_vote(&core->raft, true);
+    raft_set_capacity_threshold(&core->raft, 1);
+    /* Pieces are sent again by us. */
+    raft_set_install_snapshot_timeout(&core->raft, 3600 * 1000);
+    core->meta = boot->meta;
+    core->cache = boot->cache;
+    core->snap = boot->snap;
+    boot->cache = (struct hti_cache){0};
+    boot->snap = (struct hti_snap_info){0};
+    take_times(core);
+    *ret_core = core;
+    return HT_OK;
+}
+
+void hti_core_free(struct hti_core *core)
+{
+    if (core == NULL) {
+        return;
+    }
+    if (core->change.kind != HTI_CHANGE_NONE) {
+        hti_core_change_end(core, HT_ECLOSED, "the member ends");
+    }
+    hti_core_client_fini(core);
+    hti_core_snap_fini(core);
+    hti_core_xfer_fini(core);
+    hti_core_send_fini(core);
+    if (core->raft_made) {
+        raft_close(&core->raft, NULL);
+    }
+    hti_cache_fini(&core->cache);
+    hti_ring_fini(&core->appends);
+    hti_snap_info_fini(&core->snap);
+    free(core->conf);
+    free(core);
+}
