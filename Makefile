@@ -35,7 +35,8 @@ PB_LIB   := $(BUILD)/proto/hardtack_wire.pb-c.c $(BUILD)/proto/admin/admin.pb-c.
 PB_EX    := $(patsubst %.proto,$(BUILD)/%.pb-c.c,$(wildcard examples/*/*.proto bench/*.proto tests/*/*.proto))
 PB_GW    := $(BUILD)/proto/gateway.pb-c.c $(BUILD)/proto/dashboard.pb-c.c $(BUILD)/hardtack/client.pb-c.c
 PB_KV    := $(BUILD)/hardtack/kv.pb-c.c $(BUILD)/kv/command.pb-c.c $(BUILD)/kv/ask.pb-c.c
-PB_ALL   := $(PB_LIB) $(PB_EX) $(PB_GW) $(PB_KV)
+PB_RAFT  := $(BUILD)/hardtack/raft.pb-c.c
+PB_ALL   := $(PB_LIB) $(PB_EX) $(PB_GW) $(PB_KV) $(PB_RAFT)
 LIB_SRCS := $(foreach d,$(LAYERS),$(wildcard $(d)/*.c))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o) $(PB_LIB:.c=.o)
 LIB_A    := $(BUILD)/libhardtack.a

@@ -2,8 +2,8 @@
 /* bytes.h - little-endian numbers, a growing buffer, a bounded reader, and the
  * checksum of everything that raft/ stores.
  *
- * A writer and a reader have a sticky error, so that a sequence is checked once,
- * at its end.  The reader never looks beyond the bytes it was given.
+ * A writer and a reader have a sticky error, so that a sequence is checked
+ * once, at its end.  The reader never looks beyond the bytes it was given.
  */
 #ifndef HTI_RAFT_BYTES_H
 #define HTI_RAFT_BYTES_H

@@ -26,8 +26,7 @@ bool hti_conf_valid(const uint8_t *data, size_t len)
         size_t name_len;
 
         ids[i] = hti_get_u64(&buf);
-        end = buf.failed ? NULL
-                         : memchr(data + buf.at, '\0', len - buf.at);
+        end = buf.failed ? NULL : memchr(data + buf.at, '\0', len - buf.at);
         if (end == NULL || ids[i] == 0) {
             return false;
         }

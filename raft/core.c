@@ -142,9 +142,8 @@ static ht_err save_meta(struct hti_core *core)
 }
 
 /* Our own come back as they were given; a peer's are in its message. */
-static struct hti_entry *entry_of(const struct hti_core *core,
-                                  const struct raft_entry *from,
-                                  size_t i)
+static struct hti_entry *
+entry_of(const struct hti_core *core, const struct raft_entry *from, size_t i)
 {
     struct hti_entry *entry;
 
@@ -226,7 +225,8 @@ static ht_err take_update(struct hti_core *core,
 {
     ht_err err = HT_OK;
 
-    if (update->flags & ((RAFT_UPDATE_CURRENT_TERM) | (RAFT_UPDATE_VOTED_FOR))) {
+    if (update->flags &
+        ((RAFT_UPDATE_CURRENT_TERM) | (RAFT_UPDATE_VOTED_FOR))) {
         err = save_meta(core);
     }
     if (err == HT_OK && (update->flags & (RAFT_UPDATE_ENTRIES))) {
@@ -245,9 +245,8 @@ static ht_err take_update(struct hti_core *core,
     return hti_core_fail(core, err, "out of memory");
 }
 
-static ht_err step_once(struct hti_core *core,
-                        struct raft_event *event,
-                        int *ret_rv)
+static ht_err
+step_once(struct hti_core *core, struct raft_event *event, int *ret_rv)
 {
     struct raft_update update = {0};
     ht_err err;
@@ -344,9 +343,8 @@ ht_err hti_core_submit_entries(struct hti_core *core,
 
 /* ---- applying ---------------------------------------------------------- */
 
-static ht_err apply_one(struct hti_core *core,
-                        uint64_t index,
-                        const struct hti_entry *entry)
+static ht_err
+apply_one(struct hti_core *core, uint64_t index, const struct hti_entry *entry)
 {
     ht_bytes result = {0};
     ht_err err = HT_OK;
@@ -356,11 +354,10 @@ static ht_err apply_one(struct hti_core *core,
         if (hti_of_le64(entry->data) > core->applied_time_ms) {
             core->applied_time_ms = hti_of_le64(entry->data);
         }
-        err = core->table->apply(
-            core->machine, index, core->applied_time_ms,
-            (ht_bytes){entry->data + HTI_STAMP_BYTES,
-                       entry->len - HTI_STAMP_BYTES},
-            &result);
+        err = core->table->apply(core->machine, index, core->applied_time_ms,
+                                 (ht_bytes){entry->data + HTI_STAMP_BYTES,
+                                            entry->len - HTI_STAMP_BYTES},
+                                 &result);
         if (err != HT_OK) {
             return hti_core_fail(core, err, "the state machine failed");
         }
@@ -489,10 +486,10 @@ static void set_ahead(struct hti_core *core)
         core->cache.count > 0 ? core->cache.bytes / core->cache.count + 64 : 64;
     uint64_t ahead = HTI_AHEAD_BYTES_MAX / average;
 
-    raft_set_max_inflight_entries(
-        &core->raft, ahead < 8      ? 8
-                     : ahead > 4096 ? 4096
-                                    : (unsigned)ahead);
+    raft_set_max_inflight_entries(&core->raft, ahead < 8 ? 8
+                                               : ahead > 4096
+                                                   ? 4096
+                                                   : (unsigned)ahead);
 }
 
 ht_err hti_core_settle(struct hti_core *core)
@@ -532,6 +529,84 @@ ht_err hti_core_event(struct hti_core *core, struct hti_when now)
     }
     core->now.wall_ms = now.wall_ms;
     return core->failed;
+}
+
+/* ---- the only voter ---------------------------------------------------- */
+
+/* libraft lets the only voter lead without an election, in the term that it is
+ * in.  In that term another may have led before it left the group, and have
+ * entries that nobody else has: if it ever came back, two entries of one index
+ * and term would differ.  So it gets a term of its own first. */
+static bool only_voter(const struct hti_core *core,
+                       const struct raft_configuration *conf)
+{
+    const struct raft_server *self = hti_conf_by_id(conf, core->meta.id);
+
+    return self != NULL && self->role == RAFT_VOTER &&
+           hti_conf_voters(conf) == 1;
+}
+
+ht_err hti_core_lead_alone(struct hti_core *core)
+{
+    struct raft_message message = {.type = RAFT_REQUEST_VOTE,
+                                   .server_id = core->meta.id,
+                                   .server_address = core->node};
+    struct raft_request_vote *args = &message.request_vote;
+    struct raft_event event = {.type = RAFT_RECEIVE};
+
+    if (!hti_core_is(core, RAFT_FOLLOWER) ||
+        !only_voter(core, &core->raft.configuration)) {
+        return HT_OK;
+    }
+    args->version = 2;
+    args->term = core->raft.current_term + 1;
+    args->candidate_id = core->meta.id;
+    args->last_log_index = hti_core_index(core);
+    args->last_log_term = hti_core_term_at(core, args->last_log_index);
+    args->disrupt_leader = true;
+    event.receive.message = &message;
+    return hti_core_step(core, &event, NULL);
+}
+
+/* The same before libraft starts. */
+static ht_err start_alone(struct hti_core *core)
+{
+    struct raft_configuration conf;
+    const uint8_t *data = core->snap.conf;
+    size_t len = core->snap.conf_len;
+    struct hti_job *job;
+    bool alone;
+
+    for (size_t i = 0; i < core->cache.count; i++) {
+        const struct hti_entry *entry =
+            hti_cache_get(&core->cache, core->cache.first + i);
+
+        if (entry->type == HTI_ENTRY_CHANGE) {
+            data = entry->data;
+            len = entry->len;
+        }
+    }
+    if (len == 0) {
+        return HT_OK;
+    }
+    if (hti_conf_decode(data, len, &conf) != HT_OK) {
+        return HT_ENOMEM;
+    }
+    alone = only_voter(core, &conf);
+    raft_configuration_close(&conf);
+    if (!alone) {
+        return HT_OK;
+    }
+    job = hti_job_new(HTI_JOB_META);
+    if (job == NULL) {
+        return HT_ENOMEM;
+    }
+    core->meta.term++;
+    core->meta.vote = core->meta.id;
+    job->meta = core->meta;
+    core->metas++;
+    hti_core_submit(core, job);
+    return HT_OK;
 }
 
 /* ---- events ------------------------------------------------------------ */
@@ -595,6 +670,9 @@ ht_err hti_core_start(struct hti_core *core, struct hti_when now)
 {
     ht_err err = hti_core_event(core, now);
 
+    if (err == HT_OK) {
+        err = start_alone(core);
+    }
     if (err == HT_OK) {
         err = start_raft(core);
     }
@@ -695,7 +773,10 @@ ht_err hti_core_tick(struct hti_core *core, struct hti_when now)
     ht_err err = hti_core_event(core, now);
 
     if (err == HT_OK && core->now.us / 1000 >= raft_timeout(&core->raft)) {
-        err = hti_core_step(core, &event, NULL);
+        err = hti_core_lead_alone(core);
+        if (err == HT_OK) {
+            err = hti_core_step(core, &event, NULL);
+        }
     }
     if (err == HT_OK) {
         hti_core_read_tick(core);
@@ -709,9 +790,8 @@ ht_err hti_core_tick(struct hti_core *core, struct hti_when now)
 /* Without its node the leader is gone, or soon will be: its members need not
  * wait as long as they would for a silent one.  Who still hears the leader
  * refuses the vote, so that a link that broke alone disturbs nobody. */
-ht_err hti_core_lost(struct hti_core *core,
-                     struct hti_when now,
-                     const char *node)
+ht_err
+hti_core_lost(struct hti_core *core, struct hti_when now, const char *node)
 {
     uint64_t leader = 0;
     ht_err err = hti_core_event(core, now);

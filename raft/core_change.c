@@ -55,8 +55,8 @@ static void begin(struct hti_core *core,
                   ht_raft_change_fn done,
                   void *arg)
 {
-    core->change = (struct hti_change){
-        .kind = kind, .id = id, .done = done, .arg = arg};
+    core->change =
+        (struct hti_change){.kind = kind, .id = id, .done = done, .arg = arg};
     (void)snprintf(core->change.node, sizeof(core->change.node), "%s", node);
 }
 
@@ -64,9 +64,8 @@ static void begin(struct hti_core *core,
 
 /* As it is now, with the member in that role (added if it is new), or without
  * it: role -1. */
-static ht_err make_conf(struct hti_core *core,
-                        int role,
-                        struct raft_configuration *ret_conf)
+static ht_err
+make_conf(struct hti_core *core, int role, struct raft_configuration *ret_conf)
 {
     const struct raft_configuration *from = &core->raft.configuration;
     uint64_t id = core->change.id;
@@ -78,8 +77,7 @@ static ht_err make_conf(struct hti_core *core,
 
         if (server->id != id || role >= 0) {
             rv = raft_configuration_add(ret_conf, server->id, server->address,
-                                        server->id == id ? role
-                                                         : server->role);
+                                        server->id == id ? role : server->role);
         }
     }
     if (rv == 0 && role >= 0 && hti_conf_by_id(from, id) == NULL) {
@@ -128,9 +126,10 @@ static ht_err submit_conf(struct hti_core *core, int role)
     err = hti_core_submit_entries(core, &entry, 1, &rv);
     hti_entry_unref(entry);
     if (err == HT_OK && rv != 0) {
-        hti_core_change_end(core, rv == RAFT_NOSPACE     ? HT_ENOSPC
-                                  : rv == RAFT_NOTLEADER ? HT_ECANCELLED
-                                                         : HT_EBUSY,
+        hti_core_change_end(core,
+                            rv == RAFT_NOSPACE     ? HT_ENOSPC
+                            : rv == RAFT_NOTLEADER ? HT_ECANCELLED
+                                                   : HT_EBUSY,
                             raft_strerror(rv));
     }
     return err;
@@ -187,8 +186,8 @@ ht_err hti_core_remove(struct hti_core *core,
     if (err != HT_OK) {
         return err;
     }
-    server = node != NULL ? hti_conf_by_name(&core->raft.configuration, node)
-                          : NULL;
+    server =
+        node != NULL ? hti_conf_by_name(&core->raft.configuration, node) : NULL;
     if (server == NULL) {
         return HT_ENOENT;
     }
@@ -309,9 +308,8 @@ static void watch_transfer(struct hti_core *core)
                                 "it does not take over in time");
         }
     } else if (leader != 0) {
-        hti_core_change_end(core,
-                            leader == core->change.id ? HT_OK : HT_ECANCELLED,
-                            "");
+        hti_core_change_end(
+            core, leader == core->change.id ? HT_OK : HT_ECANCELLED, "");
     }
 }
 
@@ -386,8 +384,7 @@ void hti_core_hand_over(struct hti_core *core)
         return;
     }
     wire.u.timeout_now.last_index = hti_core_index(core);
-    wire.u.timeout_now.last_term =
-        hti_core_term_at(core, hti_core_index(core));
+    wire.u.timeout_now.last_term = hti_core_term_at(core, hti_core_index(core));
     hti_core_send(core, best->id, best->address, &wire);
 }
 

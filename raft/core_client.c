@@ -202,8 +202,7 @@ void hti_core_skipped(struct hti_core *core, uint64_t index, uint64_t term)
 
 /* ---- reads ------------------------------------------------------------- */
 
-ht_err
-hti_core_read(struct hti_core *core, ht_raft_ready_fn ready, void *arg)
+ht_err hti_core_read(struct hti_core *core, ht_raft_ready_fn ready, void *arg)
 {
     struct hti_read *read;
 

@@ -64,7 +64,7 @@ struct hti_xfer {
     uint64_t acked;
     uint64_t asked; /* read or being read up to here */
     unsigned reading;
-    uint64_t moved_us; /* when something was heard last */
+    uint64_t moved_us;  /* when something was heard last */
     uint64_t wanted_us; /* when libraft last asked for it */
 };
 
@@ -77,8 +77,8 @@ struct hti_intake {
     uint64_t written; /* durable or not */
     uint64_t asked;   /* being written up to here */
     uint64_t moved_us;
-    bool ending;      /* being checked */
-    bool installing;  /* libraft has it */
+    bool ending;     /* being checked */
+    bool installing; /* libraft has it */
     struct hti_snap_info info;
     struct raft_snapshot_metadata meta;
 };
@@ -211,6 +211,8 @@ ht_err hti_core_submit_entries(struct hti_core *core,
                                struct hti_entry **entries,
                                size_t count,
                                int *ret_rv);
+/* Before libraft may make a follower that is the only voter the leader. */
+ht_err hti_core_lead_alone(struct hti_core *core);
 uint64_t hti_core_index(const struct hti_core *core); /* the last one */
 bool hti_core_is(const struct hti_core *core, unsigned short state);
 /* The term that the last election was about has been served: an entry of it is
@@ -261,9 +263,7 @@ void hti_core_snap_fini(struct hti_core *core);
 
 /* ---- core_xfer.c ------------------------------------------------------- */
 
-void hti_core_xfer_want(struct hti_core *core,
-                        uint64_t id,
-                        const char *node);
+void hti_core_xfer_want(struct hti_core *core, uint64_t id, const char *node);
 void hti_core_xfer_ack(struct hti_core *core, const struct hti_wire *wire);
 ht_err hti_core_xfer_done(struct hti_core *core, struct hti_job *job);
 void hti_core_xfer_tick(struct hti_core *core);

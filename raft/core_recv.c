@@ -74,8 +74,8 @@ static bool append_fits(struct hti_core *core,
     if (prev_index < core->raft.trail.offset) {
         return prev_index != 0; /* it is refused, as a stale one is */
     }
-    if (prev_index != 0 && prev_index <= core->raft.commit_index &&
-        term != 0 && term != prev_term) {
+    if (prev_index != 0 && prev_index <= core->raft.commit_index && term != 0 &&
+        term != prev_term) {
         return false;
     }
     for (unsigned i = 0; i < count; i++) {
@@ -266,9 +266,8 @@ static ht_err recv_append_result(struct hti_core *core,
 
 /* ---- elections --------------------------------------------------------- */
 
-static ht_err recv_vote(struct hti_core *core,
-                        const char *node,
-                        const struct hti_wire *wire)
+static ht_err
+recv_vote(struct hti_core *core, const char *node, const struct hti_wire *wire)
 {
     struct raft_message message = message_of(wire, node, RAFT_REQUEST_VOTE);
     struct raft_request_vote *args = &message.request_vote;
@@ -325,6 +324,9 @@ static ht_err recv_timeout_now(struct hti_core *core,
     if (wire->term != core->raft.current_term) {
         return HT_OK;
     }
+    if (hti_conf_voters(&core->raft.configuration) == 1) {
+        return HT_OK; /* its own timeout comes, in a term of its own */
+    }
     message.timeout_now.term = wire->term;
     message.timeout_now.last_log_index = wire->u.timeout_now.last_index;
     message.timeout_now.last_log_term = wire->u.timeout_now.last_term;
@@ -333,9 +335,8 @@ static ht_err recv_timeout_now(struct hti_core *core,
 
 /* ---- our own ----------------------------------------------------------- */
 
-static ht_err recv_hello(struct hti_core *core,
-                         const char *node,
-                         const struct hti_wire *wire)
+static ht_err
+recv_hello(struct hti_core *core, const char *node, const struct hti_wire *wire)
 {
     struct hti_wire answer = {.kind = HTI_WIRE_HELLO_ACK,
                               .term = core->raft.current_term};
@@ -344,12 +345,10 @@ static ht_err recv_hello(struct hti_core *core,
     return HT_OK;
 }
 
-static ht_err recv_read(struct hti_core *core,
-                        const char *node,
-                        const struct hti_wire *wire)
+static ht_err
+recv_read(struct hti_core *core, const char *node, const struct hti_wire *wire)
 {
-    struct hti_wire answer = {.kind = HTI_WIRE_READ_ACK,
-                              .term = wire->term};
+    struct hti_wire answer = {.kind = HTI_WIRE_READ_ACK, .term = wire->term};
 
     /* In a later term another may lead; then the answer is silence. */
     if (wire->term == core->raft.current_term) {
@@ -359,9 +358,8 @@ static ht_err recv_read(struct hti_core *core,
     return HT_OK;
 }
 
-static ht_err dispatch(struct hti_core *core,
-                       const char *node,
-                       const struct hti_wire *wire)
+static ht_err
+dispatch(struct hti_core *core, const char *node, const struct hti_wire *wire)
 {
     switch (wire->kind) {
     case HTI_WIRE_APPEND:

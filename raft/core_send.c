@@ -4,10 +4,8 @@
 
 #include "raft/core_internal.h"
 
-static void hold(struct hti_core *core,
-                 uint64_t id,
-                 const char *node,
-                 struct hti_wbuf *buf)
+static void
+hold(struct hti_core *core, uint64_t id, const char *node, struct hti_wbuf *buf)
 {
     struct hti_held *held;
 
@@ -32,8 +30,8 @@ static void release(struct hti_core *core, bool send)
     while ((held = STAILQ_FIRST(&core->held)) != NULL) {
         STAILQ_REMOVE_HEAD(&core->held, link);
         if (send && held->node != NULL) {
-            core->ops->send(core->ops_arg, held->id, held->node,
-                            held->buf.data, held->buf.len);
+            core->ops->send(core->ops_arg, held->id, held->node, held->buf.data,
+                            held->buf.len);
             core->stats.messages_sent++;
         }
         hti_wbuf_fini(&held->buf);
@@ -95,8 +93,7 @@ static void send_some(struct hti_core *core,
     wire.u.append.entries = entries.data;
     wire.u.append.entries_len = entries.len;
     if (!entries.failed) {
-        hti_core_send(core, message->server_id, message->server_address,
-                      &wire);
+        hti_core_send(core, message->server_id, message->server_address, &wire);
     }
     hti_wbuf_fini(&entries);
 }
@@ -158,8 +155,7 @@ static void send_result(struct hti_core *core,
 {
     const struct raft_append_entries_result *args =
         &message->append_entries_result;
-    struct hti_wire wire = {.kind = HTI_WIRE_APPEND_RESULT,
-                            .term = args->term};
+    struct hti_wire wire = {.kind = HTI_WIRE_APPEND_RESULT, .term = args->term};
 
     wire.u.append_result.rejected = args->rejected;
     wire.u.append_result.last_index = args->last_log_index;
@@ -173,6 +169,9 @@ void hti_core_send_raft(struct hti_core *core,
 {
     struct hti_wire wire = {.kind = HTI_WIRE_TIMEOUT_NOW};
 
+    if (message->server_id == core->meta.id) {
+        return; /* the vote of hti_core_lead_alone() */
+    }
     switch (message->type) {
     case RAFT_APPEND_ENTRIES:
         send_append(core, message);
@@ -193,8 +192,7 @@ void hti_core_send_raft(struct hti_core *core,
         wire.term = message->timeout_now.term;
         wire.u.timeout_now.last_index = message->timeout_now.last_log_index;
         wire.u.timeout_now.last_term = message->timeout_now.last_log_term;
-        hti_core_send(core, message->server_id, message->server_address,
-                      &wire);
+        hti_core_send(core, message->server_id, message->server_address, &wire);
         break;
     }
 }

@@ -123,9 +123,8 @@ void hti_core_snap_run(struct hti_core *core)
     }
 }
 
-ht_err hti_core_snapshot(struct hti_core *core,
-                         ht_raft_change_fn done,
-                         void *arg)
+ht_err
+hti_core_snapshot(struct hti_core *core, ht_raft_change_fn done, void *arg)
 {
     if (core->taking != HTI_TAKING_NONE || core->taking_asked ||
         core->restoring || core->intake.from != 0) {
@@ -248,8 +247,7 @@ static ht_err taken(struct hti_core *core, uint64_t size)
 
 ht_err hti_core_snap_done(struct hti_core *core, struct hti_job *job)
 {
-    if (job->kind == HTI_JOB_SNAP_ABANDON ||
-        core->taking == HTI_TAKING_NONE) {
+    if (job->kind == HTI_JOB_SNAP_ABANDON || core->taking == HTI_TAKING_NONE) {
         return HT_OK;
     }
     if (job->err != HT_OK) {
@@ -265,12 +263,10 @@ ht_err hti_core_snap_done(struct hti_core *core, struct hti_job *job)
 
 /* ---- restoring --------------------------------------------------------- */
 
-static ht_err restore(struct hti_core *core,
-                      ht_raft_restore what,
-                      ht_bytes piece)
+static ht_err
+restore(struct hti_core *core, ht_raft_restore what, ht_bytes piece)
 {
-    return hti_core_fail(core,
-                         core->table->restore(core->machine, what, piece),
+    return hti_core_fail(core, core->table->restore(core->machine, what, piece),
                          "the state machine cannot be restored");
 }
 

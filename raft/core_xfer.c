@@ -122,8 +122,7 @@ void hti_core_xfer_ack(struct hti_core *core, const struct hti_wire *wire)
 {
     struct hti_xfer *xfer = find(core, wire->from);
 
-    if (wire->from == 0 || xfer == NULL ||
-        xfer->index != wire->u.piece.index ||
+    if (wire->from == 0 || xfer == NULL || xfer->index != wire->u.piece.index ||
         xfer->size != wire->u.piece.size) {
         return;
     }
@@ -146,8 +145,8 @@ void hti_core_xfer_tick(struct hti_core *core)
 
     for (size_t i = 0; i < HT_RAFT_MEMBERS_MAX; i++) {
         struct hti_xfer *xfer = &core->xfers[i];
-        uint64_t moved = xfer->moved_us > xfer->wanted_us ? xfer->moved_us
-                                                          : xfer->wanted_us;
+        uint64_t moved =
+            xfer->moved_us > xfer->wanted_us ? xfer->moved_us : xfer->wanted_us;
 
         if (xfer->id == 0) {
             continue;
@@ -318,8 +317,7 @@ static ht_err hand_over(struct hti_core *core)
     return err;
 }
 
-ht_err
-hti_core_install(struct hti_core *core, const struct raft_update *update)
+ht_err hti_core_install(struct hti_core *core, const struct raft_update *update)
 {
     raft_free(update->snapshot.chunk.base);
     core->intake.installing = true;
@@ -379,9 +377,9 @@ static ht_err piece_checked(struct hti_core *core, struct hti_job *job)
     if (!intake->ending) {
         return HT_OK;
     }
-    if (job->err == HT_OK && (job->info.index != intake->index ||
-                              (core->meta.group != 0 &&
-                               job->info.group != core->meta.group))) {
+    if (job->err == HT_OK &&
+        (job->info.index != intake->index ||
+         (core->meta.group != 0 && job->info.group != core->meta.group))) {
         job->err = HT_EPROTO;
     }
     if (job->err != HT_OK) {

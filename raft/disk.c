@@ -57,8 +57,7 @@ static void disk_close(void *arg, int fd)
     (void)close(fd);
 }
 
-static ssize_t
-disk_pread(void *arg, int fd, void *buf, size_t len, uint64_t at)
+static ssize_t disk_pread(void *arg, int fd, void *buf, size_t len, uint64_t at)
 {
     size_t got = 0;
 

@@ -21,8 +21,7 @@ struct hti_disk_ops {
     void (*close)(void *arg, int fd);
     /* Fewer than len only at the end of the file. */
     ssize_t (*pread)(void *arg, int fd, void *buf, size_t len, uint64_t at);
-    int (*pwrite)(
-        void *arg, int fd, const void *buf, size_t len, uint64_t at);
+    int (*pwrite)(void *arg, int fd, const void *buf, size_t len, uint64_t at);
     int (*sync)(void *arg, int fd);
     int (*rename)(void *arg, const char *from, const char *to);
     int (*unlink)(void *arg, const char *name);
@@ -48,6 +47,5 @@ HT_MUSTUSE ht_err hti_disk_open(const char *directory,
                                 bool lock,
                                 struct hti_disk *ret_disk);
 void hti_disk_close(struct hti_disk *disk); /* a zeroed one is fine */
-
 
 #endif /* HTI_RAFT_DISK_H */

@@ -25,8 +25,8 @@ struct hti_entry *hti_entry_ref(struct hti_entry *entry)
 
 void hti_entry_unref(struct hti_entry *entry)
 {
-    if (entry != NULL && atomic_fetch_sub_explicit(&entry->refs, 1,
-                                                   memory_order_acq_rel) == 1) {
+    if (entry != NULL &&
+        atomic_fetch_sub_explicit(&entry->refs, 1, memory_order_acq_rel) == 1) {
         free(entry);
     }
 }

@@ -156,8 +156,8 @@ static ht_err write_head(struct hti_log *log, uint64_t number)
     hti_le64(head + 16, number);
     hti_le64(head + 24, log->seq);
     hti_le32(head + 12, hti_crc(head + 16, sizeof(head) - 16));
-    return hti_disk_err(log->disk.ops->pwrite(log->disk.arg, log->fd, head,
-                                              sizeof(head), 0));
+    return hti_disk_err(
+        log->disk.ops->pwrite(log->disk.arg, log->fd, head, sizeof(head), 0));
 }
 
 /* Go on in the next file, with room for a record of that size.  The one before
@@ -318,11 +318,10 @@ ht_err hti_log_reset(struct hti_log *log, uint64_t index)
     if (err != HT_OK) {
         return err;
     }
-    hti_log_record_write(
-        buf, &(struct hti_log_record){.seq = log->seq + 1,
-                                      .durable = log->durable,
-                                      .index = index,
-                                      .kind = HTI_LOG_RESET});
+    hti_log_record_write(buf, &(struct hti_log_record){.seq = log->seq + 1,
+                                                       .durable = log->durable,
+                                                       .index = index,
+                                                       .kind = HTI_LOG_RESET});
     err = flush(log, buf, sizeof(buf));
     if (err == HT_OK) {
         log->seq++;

@@ -50,15 +50,17 @@ HT_MUSTUSE ht_err hti_log_open(const struct hti_disk *disk,
 void hti_log_free(struct hti_log *log);
 
 /* Write entries from index on; durable only after hti_log_sync().  *done (from
- * 0 on the first try) counts those that are written: after HT_ENOSPC, or HT_EBUSY (the
- * next file is being made), call again with the same.  Other errors are final.
+ * 0 on the first try) counts those that are written: after HT_ENOSPC, or
+ * HT_EBUSY (the next file is being made), call again with the same.  Other
+ * errors are final.
  */
 HT_MUSTUSE ht_err hti_log_append(struct hti_log *log,
                                  uint64_t index,
                                  struct hti_entry *const *entries,
                                  size_t count,
                                  size_t *done);
-/* Forget everything: the next entry is index + 1.  HT_ENOSPC, HT_EBUSY: try again. */
+/* Forget everything: the next entry is index + 1.  HT_ENOSPC, HT_EBUSY: try
+ * again. */
 HT_MUSTUSE ht_err hti_log_reset(struct hti_log *log, uint64_t index);
 HT_MUSTUSE ht_err hti_log_sync(struct hti_log *log);
 /* Remove the files that hold no entry from index on. */

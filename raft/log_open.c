@@ -21,10 +21,8 @@ struct reading {
     size_t text_len;
 };
 
-static ht_err corrupt(struct reading *reading,
-                      uint64_t number,
-                      uint64_t at,
-                      const char *what)
+static ht_err
+corrupt(struct reading *reading, uint64_t number, uint64_t at, const char *what)
 {
     (void)snprintf(reading->text, reading->text_len,
                    "log-%016" PRIx64 ", offset %" PRIu64 ": %s", number, at,
@@ -298,8 +296,8 @@ static ht_err scan_all(struct reading *reading)
             return corrupt(reading, number, 0,
                            "the file before this one is missing");
         }
-        err = read_file(&log->disk, number, &fd, &buf, &len,
-                        reading->read_only);
+        err =
+            read_file(&log->disk, number, &fd, &buf, &len, reading->read_only);
         if (err == HT_OK) {
             err = scan(reading, number, fd, buf, len, last);
         }

@@ -37,11 +37,8 @@ static struct hti_peer *peer_of(ht_raft *raft, uint64_t id)
 }
 
 /* To the actor that spoke for the member last; by name while nobody did. */
-static void send(void *arg,
-                 uint64_t id,
-                 const char *node,
-                 const uint8_t *data,
-                 size_t len)
+static void
+send(void *arg, uint64_t id, const char *node, const uint8_t *data, size_t len)
 {
     ht_raft *raft = arg;
     struct hti_peer *peer = peer_of(raft, id);
@@ -120,8 +117,8 @@ static void note_failure(ht_raft *raft, ht_err err)
     const char *why = hti_core_failure(raft->core);
 
     ht_node_log(raft->node, HT_LOG_ERROR, "HT-RAFT-FAILED",
-                "group=%s err=\"%s\" why=\"%s\"", raft->group,
-                ht_strerror(err), why);
+                "group=%s err=\"%s\" why=\"%s\"", raft->group, ht_strerror(err),
+                why);
     (void)pthread_mutex_lock(&raft->lock);
     (void)snprintf(raft->failed, sizeof(raft->failed), "%s", why);
     raft->broken = err == HT_EIO || err == HT_ECORRUPT;
@@ -226,13 +223,12 @@ static ht_err receive(ht_raft *raft, const ht_msg *msg)
     if (node[0] == '\0' || bytes.len < 26) {
         return HT_OK;
     }
-    if (hti_core_knows(raft->core, hti_of_le64((const uint8_t *)bytes.data + 10),
-                       node)) {
+    if (hti_core_knows(raft->core,
+                       hti_of_le64((const uint8_t *)bytes.data + 10), node)) {
         remember_peer(raft, hti_of_le64((const uint8_t *)bytes.data + 10),
                       from);
     }
-    return turn_end(raft, now,
-                    hti_core_receive(raft->core, now, node, bytes));
+    return turn_end(raft, now, hti_core_receive(raft->core, now, node, bytes));
 }
 
 static ht_err handle(ht_actor *self, const ht_msg *msg, ht_call call)
@@ -335,8 +331,8 @@ void hti_member_close(ht_raft *raft)
 static ht_err start(ht_raft *raft, ht_actor *self)
 {
     struct hti_when now = hti_member_now();
-    ht_err err = ht_watch(self, hti_runner_fd(raft->runner), HT_READ, on_done,
-                          raft);
+    ht_err err =
+        ht_watch(self, hti_runner_fd(raft->runner), HT_READ, on_done, raft);
 
     if (err == HT_OK) {
         err = ht_group_join_scoped(raft->node, HTI_RAFT_SCOPE, raft->group,

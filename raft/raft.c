@@ -98,8 +98,7 @@ static bool table_valid(const ht_raft_machine *table)
 ht_err hti_raft_draw_id(uint64_t *ret_id)
 {
     do {
-        if (getrandom(ret_id, sizeof(*ret_id), 0) !=
-            (ssize_t)sizeof(*ret_id)) {
+        if (getrandom(ret_id, sizeof(*ret_id), 0) != (ssize_t)sizeof(*ret_id)) {
             return HT_EIO;
         }
     } while (*ret_id == 0);
@@ -267,7 +266,9 @@ void ht_raft_free(ht_raft *raft)
     free_raft(raft);
 }
 
-void ht_raft_each(ht_node *node, void (*fn)(ht_raft *raft, void *arg), void *arg)
+void ht_raft_each(ht_node *node,
+                  void (*fn)(ht_raft *raft, void *arg),
+                  void *arg)
 {
     (void)pthread_mutex_lock(&all_lock);
     for (ht_raft *raft = all; raft != NULL; raft = raft->next) {
@@ -378,8 +379,8 @@ ht_err ht_raft_add(ht_raft *raft,
                    ht_raft_change_fn done,
                    void *arg)
 {
-    return in_turn(raft) ? owed(raft, hti_core_add(raft->core, node_name,
-                                                   voter, done, arg))
+    return in_turn(raft) ? owed(raft, hti_core_add(raft->core, node_name, voter,
+                                                   done, arg))
                          : HT_EINVAL;
 }
 
@@ -388,9 +389,9 @@ ht_err ht_raft_remove(ht_raft *raft,
                       ht_raft_change_fn done,
                       void *arg)
 {
-    return in_turn(raft) ? owed(raft, hti_core_remove(raft->core, node_name,
-                                                      done, arg))
-                         : HT_EINVAL;
+    return in_turn(raft)
+               ? owed(raft, hti_core_remove(raft->core, node_name, done, arg))
+               : HT_EINVAL;
 }
 
 ht_err ht_raft_transfer(ht_raft *raft,
@@ -398,14 +399,13 @@ ht_err ht_raft_transfer(ht_raft *raft,
                         ht_raft_change_fn done,
                         void *arg)
 {
-    return in_turn(raft) ? owed(raft, hti_core_transfer(raft->core, node_name,
-                                                        done, arg))
-                         : HT_EINVAL;
+    return in_turn(raft)
+               ? owed(raft, hti_core_transfer(raft->core, node_name, done, arg))
+               : HT_EINVAL;
 }
 
 ht_err ht_raft_snapshot(ht_raft *raft, ht_raft_change_fn done, void *arg)
 {
-    return in_turn(raft)
-               ? owed(raft, hti_core_snapshot(raft->core, done, arg))
-               : HT_EINVAL;
+    return in_turn(raft) ? owed(raft, hti_core_snapshot(raft->core, done, arg))
+                         : HT_EINVAL;
 }

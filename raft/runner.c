@@ -66,8 +66,8 @@ static bool wait_for(struct queue *queue, struct hti_jobs *jobs, unsigned ms)
     while (STAILQ_EMPTY(&queue->jobs) && !queue->stop) {
         if (ms == 0) {
             (void)pthread_cond_wait(&queue->more, &queue->lock);
-        } else if (pthread_cond_timedwait(&queue->more, &queue->lock,
-                                          &until) != 0) {
+        } else if (pthread_cond_timedwait(&queue->more, &queue->lock, &until) !=
+                   0) {
             break;
         }
     }

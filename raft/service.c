@@ -74,9 +74,9 @@ static ht_err hand_on(ht_raft *raft, const ht_msg *msg, struct asked *asked)
                              ht_ref_node_name(raft->node, ht_msg_from(msg)))) {
         return HT_ENOTLEADER;
     }
-    return ht_call_name_async(raft->self, node, raft->name,
-                              ht_msg_variant(msg), args.data, args.len,
-                              CHANGE_TIMEOUT_MS, on_answer, asked, NULL);
+    return ht_call_name_async(raft->self, node, raft->name, ht_msg_variant(msg),
+                              args.data, args.len, CHANGE_TIMEOUT_MS, on_answer,
+                              asked, NULL);
 }
 
 /* ---- the methods ------------------------------------------------------- */

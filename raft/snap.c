@@ -97,8 +97,8 @@ ht_err hti_snap_write(const struct hti_disk *disk,
     hti_le32(head + 4, hti_crc(data, len));
     err = disk->ops->pwrite(disk->arg, writer->fd, head, 8, writer->at);
     if (err == 0) {
-        err = disk->ops->pwrite(disk->arg, writer->fd, data, len,
-                                writer->at + 8);
+        err =
+            disk->ops->pwrite(disk->arg, writer->fd, data, len, writer->at + 8);
     }
     writer->at += 8 + len;
     writer->bytes += len;
@@ -114,8 +114,8 @@ ht_err hti_snap_finish(const struct hti_disk *disk,
 
     hti_le64(end + 8, writer->bytes);
     hti_le32(end + 4, hti_crc(end + 8, 8));
-    err = disk->ops->pwrite(disk->arg, writer->fd, end, sizeof(end),
-                            writer->at);
+    err =
+        disk->ops->pwrite(disk->arg, writer->fd, end, sizeof(end), writer->at);
     if (err == 0) {
         err = disk->ops->sync(disk->arg, writer->fd);
     }
@@ -196,9 +196,8 @@ ht_err hti_snap_newest(const struct hti_disk *disk, uint64_t *ret_index)
     return HT_OK;
 }
 
-ht_err hti_snap_install(const struct hti_disk *disk,
-                        const char *name,
-                        uint64_t index)
+ht_err
+hti_snap_install(const struct hti_disk *disk, const char *name, uint64_t index)
 {
     struct older older = {.newest = index};
     char final[32];

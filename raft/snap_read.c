@@ -127,8 +127,7 @@ ht_err hti_snap_next(const struct hti_disk *disk,
                      size_t text_len)
 {
     uint8_t head[8];
-    ssize_t got =
-        disk->ops->pread(disk->arg, reader->fd, head, 8, reader->at);
+    ssize_t got = disk->ops->pread(disk->arg, reader->fd, head, 8, reader->at);
     uint32_t len = got == 8 ? hti_of_le32(head) : 0;
     uint8_t *data;
 
@@ -152,8 +151,8 @@ ht_err hti_snap_next(const struct hti_disk *disk,
     if (got != (ssize_t)len || hti_crc(data, len) != hti_of_le32(head + 4)) {
         free(data);
         return got < 0 ? hti_disk_err((int)got)
-                       : corrupt(reader->name, reader->at,
-                                 "a block is damaged", text, text_len);
+                       : corrupt(reader->name, reader->at, "a block is damaged",
+                                 text, text_len);
     }
     reader->at += 8 + (uint64_t)len;
     reader->bytes += len;

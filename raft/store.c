@@ -49,9 +49,8 @@ void hti_boot_fini(struct hti_boot *boot)
 }
 
 /* The first entry of a group: who is in it. */
-static ht_err first_entry(uint64_t id,
-                          const char *node_name,
-                          struct hti_entry **ret_entry)
+static ht_err
+first_entry(uint64_t id, const char *node_name, struct hti_entry **ret_entry)
 {
     struct raft_configuration conf;
     struct raft_buffer buf = {0};
@@ -143,8 +142,8 @@ static void look(const char *name, uint64_t size, void *arg)
         return;
     }
     looking->meta |= strcmp(name, "meta") == 0;
-    looking->other |= strncmp(name, "log-", 4) == 0 ||
-                      strncmp(name, "snap-", 5) == 0;
+    looking->other |=
+        strncmp(name, "log-", 4) == 0 || strncmp(name, "snap-", 5) == 0;
     if (looking->count < 8 && strlen(name) < 32) {
         (void)snprintf(looking->names[looking->count++], 32, "%s", name);
     }
@@ -214,9 +213,8 @@ static ht_err check_boot(const struct hti_boot *boot, char *text, size_t len)
 
 /* A snapshot that was installed takes the place of a log that does not hold
  * its last entry: a crash came before the log could say so. */
-static ht_err join_snapshot(struct hti_store *store,
-                            struct hti_boot *boot,
-                            bool read_only)
+static ht_err
+join_snapshot(struct hti_store *store, struct hti_boot *boot, bool read_only)
 {
     struct hti_cache *cache = &boot->cache;
     uint64_t index = boot->snap.index;
@@ -324,9 +322,8 @@ void hti_store_free(struct hti_store *store)
 
 /* ---- the log's queue --------------------------------------------------- */
 
-static ht_err run_log_job(struct hti_store *store,
-                          struct hti_job *job,
-                          bool *dirty)
+static ht_err
+run_log_job(struct hti_store *store, struct hti_job *job, bool *dirty)
 {
     uint64_t fsyncs = 0;
     ht_err err = HT_OK;
@@ -517,8 +514,8 @@ static ht_err piece_write(struct hti_store *store, struct hti_job *job)
     if (store->received < 0) {
         return job->offset == 0 ? hti_disk_err(store->received) : HT_ECLOSED;
     }
-    return hti_disk_err(disk->ops->pwrite(
-        disk->arg, store->received, job->data, job->len, job->offset));
+    return hti_disk_err(disk->ops->pwrite(disk->arg, store->received, job->data,
+                                          job->len, job->offset));
 }
 
 /* Durable, and checked as it is on the disk. */

@@ -110,8 +110,7 @@ static ht_err copy_bytes(const struct hti_disk *from,
     ssize_t got = 1;
 
     while (err == 0 && got > 0) {
-        got = from->ops->pread(from->arg, from_fd, buf, HTI_SNAP_BLOCK_MAX,
-                               at);
+        got = from->ops->pread(from->arg, from_fd, buf, HTI_SNAP_BLOCK_MAX, at);
         err = got < 0 ? (int)got : 0;
         if (got > 0) {
             err = to->ops->pwrite(to->arg, to_fd, buf, (size_t)got, at);
@@ -150,8 +149,7 @@ static ht_err copy_file(const struct hti_disk *from,
 }
 
 /* "a/b" is file b of directory a. */
-static ht_err
-split(const char *file, char dir[4096], const char **ret_name)
+static ht_err split(const char *file, char dir[4096], const char **ret_name)
 {
     const char *slash = file != NULL ? strrchr(file, '/') : NULL;
     size_t len;
@@ -232,8 +230,8 @@ ht_err ht_raft_backup(const char *directory, const char *file)
         if (err == HT_OK && exists(&to, name)) {
             err = said(file, HT_EEXIST, "exists");
         } else if (err == HT_OK) {
-            err = said(file, backup(&from, &to, name, text, sizeof(text)),
-                       text);
+            err =
+                said(file, backup(&from, &to, name, text, sizeof(text)), text);
         }
     }
     hti_disk_close(&from);
@@ -252,8 +250,7 @@ static ht_err copy_block(void *arg, ht_bytes data)
 {
     struct copying *copying = arg;
 
-    return hti_snap_write(copying->disk, &copying->writer, data.data,
-                          data.len);
+    return hti_snap_write(copying->disk, &copying->writer, data.data, data.len);
 }
 
 /* The same state under a new group, whose only member is that one: members of
@@ -369,8 +366,8 @@ ht_err ht_raft_restore_backup(const char *file,
         if (err == HT_OK && files > 0) {
             err = said(directory, HT_EEXIST, "is not empty");
         } else if (err == HT_OK) {
-            err = said(file, restore(&from, name, &to, node_name, text,
-                                     sizeof(text)),
+            err = said(file,
+                       restore(&from, name, &to, node_name, text, sizeof(text)),
                        text);
         }
     }

@@ -82,7 +82,7 @@ struct hti_wire {
             uint64_t size;  /* of its file */
             uint64_t offset;
             ht_bytes data; /* lent */
-        } piece; /* an ack has no data, and offset is what it has */
+        } piece;           /* an ack has no data, and offset is what it has */
     } u;
 };
 
@@ -94,7 +94,8 @@ struct hti_wire_entry {
 };
 #define HTI_WIRE_ENTRY_HEAD 13
 void hti_wire_put_entry(struct hti_wbuf *buf, const struct hti_entry *entry);
-bool hti_wire_next_entry(struct hti_rbuf *buf, struct hti_wire_entry *ret_entry);
+bool hti_wire_next_entry(struct hti_rbuf *buf,
+                         struct hti_wire_entry *ret_entry);
 
 /* Append the message to buf, which says whether memory ran out. */
 void hti_wire_encode(struct hti_wbuf *buf, const struct hti_wire *wire);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Members on real nodes, links and disks. */
+#include <hardtack/args.h>
+
+#include "hardtack/raft.pb-c.h"
+#include "tests/raft/fixture.h"
+
+static struct log log_ = LOG_INIT;
+
+static void start_node(struct member *m, const char *name)
+{
+    ht_config config = node_config(name, HT_ENCRYPT_NONE, &log_);
+
+    memset(m, 0, sizeof(*m));
+    snprintf(m->name, sizeof(m->name), "%s@localhost", name);
+    m->node = node_start(&config);
+    m->dir = temp_dir();
+}
+
+static void stop_member(struct member *m)
+{
+    ht_raft_free(m->raft);
+    m->raft = NULL;
+}
+
+static void end(struct member *m)
+{
+    stop_member(m);
+    ht_node_free(m->node);
+    remove_dir(m->dir);
+}
+
+/* A group of one: it commits, and what it committed is there again. */
+static void test_one(void **state)
+{
+    struct member m;
+    ht_raft_config config;
+    ht_raft_check check;
+
+    (void)state;
+    start_node(&m, "one");
+    config = member_config(m.dir, true);
+    member_start(&m, &config);
+    WAIT_FOR(atomic_load(&m.machine.leads));
+    for (uint64_t i = 1; i <= 100; i++) {
+        assert_int_equal(member_do(&m, "hello"), i);
+    }
+    assert_int_equal(member_read(&m), 100);
+    stop_member(&m);
+    CHECK_OK(ht_raft_verify(m.dir, &check));
+    CHECK(check.entries >= 101 && check.first_index == 1);
+
+    memset(&m.machine, 0, sizeof(m.machine));
+    member_start(&m, &config);
+    WAIT_FOR(atomic_load(&m.machine.leads));
+    assert_int_equal(member_read(&m), 100);
+    assert_int_equal(member_do(&m, "more"), 101);
+    end(&m);
+    log_fini(&log_);
+}
+
+static void service(struct member *m,
+                    const char *method,
+                    ProtobufCMessage *in,
+                    ht_err want,
+                    const char *reason)
+{
+    ht_args args = HT_ARGS_INIT;
+    ht_reply reply;
+    ht_err err;
+
+    ht_args_message(&args, in);
+    CHECK_OK(args.err);
+    err = ht_call_wait(m->node, ht_raft_ref(m->raft), method, args.data,
+                       args.len, PATIENCE_MS, &reply);
+    if (err != want || strstr(reply.reason, reason) == NULL) {
+        print_error("%s: %s, \"%s\"\n", method, ht_errname(err), reply.reason);
+        fail();
+    }
+    ht_args_fini(&args);
+    ht_reply_fini(&reply);
+}
+
+static void add(struct member *at, const char *node)
+{
+    Hardtack__Raft__AddRequest in = HARDTACK__RAFT__ADD_REQUEST__INIT;
+
+    in.node = (char *)(uintptr_t)node;
+    service(at, "RaftAdd", &in.base, HT_OK, "");
+}
+
+static struct member *find_leader(struct member *members, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].raft != NULL && atomic_load(&members[i].machine.leads)) {
+            return &members[i];
+        }
+    }
+    return NULL;
+}
+
+static struct member *leader_of(struct member *members, size_t count)
+{
+    struct member *leader = NULL;
+
+    WAIT_FOR((leader = find_leader(members, count)) != NULL);
+    return leader;
+}
+
+static void start_three(struct member members[3])
+{
+    static const char *const names[] = {"a", "b", "c"};
+    char address[64];
+
+    for (size_t i = 0; i < 3; i++) {
+        ht_raft_config config;
+
+        start_node(&members[i], names[i]);
+        for (size_t j = 0; j < i; j++) {
+            CHECK_OK(ht_client_connect(
+                members[i].node, node_address(members[j].node, address), NULL));
+        }
+        config = member_config(members[i].dir, i == 0);
+        member_start(&members[i], &config);
+    }
+    WAIT_FOR(atomic_load(&members[0].machine.leads));
+    add(&members[0], members[1].name);
+    add(&members[0], members[2].name);
+}
+
+static void test_three(void **state)
+{
+    struct member members[3];
+    struct member *leader;
+    ht_raft_config config;
+    uint64_t count = 0;
+
+    (void)state;
+    start_three(members);
+    for (int i = 0; i < 100; i++) {
+        count = member_do(&members[0], "x");
+        assert_int_equal(count, i + 1);
+    }
+    WAIT_FOR(atomic_load(&members[1].machine.applied) == 100 &&
+             atomic_load(&members[2].machine.applied) == 100);
+    CHECK(members[0].machine.hash == members[1].machine.hash);
+
+    /* The leader is gone: another leads, with all that was done. */
+    stop_member(&members[0]);
+    leader = leader_of(members, 3);
+    assert_int_equal(member_read(leader), 100);
+    assert_int_equal(member_do(leader, "y"), 101);
+
+    /* And it comes back. */
+    memset(&members[0].machine, 0, sizeof(members[0].machine));
+    config = member_config(members[0].dir, false);
+    member_start(&members[0], &config);
+    WAIT_FOR(atomic_load(&members[0].machine.applied) == 101);
+    CHECK(member_status(leader).members_count == 3);
+    for (size_t i = 0; i < 3; i++) {
+        end(&members[i]);
+    }
+    log_fini(&log_);
+}
+
+CHECK_MAIN(cmocka_unit_test(test_one), cmocka_unit_test(test_three))
