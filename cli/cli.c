@@ -25,6 +25,8 @@ const struct command cli_commands[] = {
     {"call", "call an actor and print what it answers", cmd_call},
     {"cast", "send an actor a message", cmd_cast},
     {"kv", "the replicated key-value store", cmd_kv},
+    {"raft", "the members of a replicated group, and their directories",
+     cmd_raft},
     {NULL, NULL, NULL},
 };
 

@@ -255,17 +255,18 @@ static bool start_all(struct story *story)
 static bool begin_load(struct story *story)
 {
     struct demo *demo = &story->demo;
+    bool ok;
 
     demo_heading("Four writers put a new key after the other, at any node.");
     story->load = demo_load_start(demo);
-    if (!demo_check(demo, story->load != NULL && writes_go_on(story),
-                    "%zu writes acknowledged",
-                    story->load != NULL ? demo_load_acknowledged(story->load)
-                                        : 0)) {
-        return false;
+    if (story->load == NULL) {
+        return demo_check(demo, false, "writers");
     }
+    ok = writes_go_on(story);
+    demo_check(demo, ok, "%zu writes acknowledged",
+               demo_load_acknowledged(story->load));
     (void)demo_load_gap_ms(story->load);
-    return true;
+    return ok;
 }
 
 static bool kill_leader(struct story *story)

@@ -479,7 +479,9 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < COMMANDS_COUNT; i++) {
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
     }
-    fputs("\n`hardtack kv COMMAND --help` explains a command.\n", out);
+    fputs("  verify   read every byte of a member's directory\n"
+          "\n`hardtack kv COMMAND --help` explains a command.\n",
+          out);
 }
 
 int cmd_kv(int argc, char **argv)
@@ -500,6 +502,10 @@ int cmd_kv(int argc, char **argv)
             argv[1] = name;
             return run_command(i, argc - 1, argv + 1);
         }
+    }
+    /* A store's directory is its member's. */
+    if (strcmp(argv[1], "verify") == 0) {
+        return cmd_raft(argc, argv);
     }
     (void)cli_fail("there is no command \"kv %s\"; `hardtack kv --help` lists "
                    "them",

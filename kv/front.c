@@ -394,6 +394,7 @@ static ht_err on_init(ht_actor *self, void *arg)
     struct hti_kv_front *front = arg;
 
     front->self = self;
+    ht_set_state(self, front);
     return front->member ? ht_group_join_scoped(front->node, HTI_KV_SCOPE,
                                                 front->store, ht_self(self))
                          : HT_OK;

@@ -52,7 +52,8 @@ static void refuse(struct hti_kv_member *member,
 
 static void send_elsewhere(struct hti_kv_member *member, ht_call call)
 {
-    const char *leader = ht_raft_leader(member->raft, NULL);
+    ht_ref actor;
+    const char *leader = ht_raft_leader(member->raft, &actor);
     uint8_t bytes[1 + HT_RAFT_NAME_MAX];
     size_t len = strlen(leader);
 
