@@ -13,7 +13,7 @@ from harness import Failed, Skipped, contains, equal, until
 
 COMMANDS = ["start", "demo", "cookie", "cert", "ping", "status", "nodes",
             "groups", "actors", "connect", "disconnect", "call", "cast",
-            "kv"]
+            "kv", "raft"]
 
 
 def calculator(scene, name, *args, **kwargs):
