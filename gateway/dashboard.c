@@ -256,7 +256,7 @@ static void ask(struct dashboard *d,
     asked->dashboard = d;
     asked->answer = q->answer;
     asked->on_answer = q->on_answer;
-    memcpy(asked->name, name, strlen(name));
+    memcpy(asked->name, name, strlen(name) + 1);
     LIST_INSERT_HEAD(&d->asked, asked, entry);
     ht_args_message(&args, request);
     err =

@@ -105,7 +105,7 @@ static bool top_list(ht_node *node,
                      Hardtack__Admin__Actor ***ret_list,
                      size_t *ret_count)
 {
-    *ret_list = calloc(top->count + 1, sizeof(**ret_list));
+    *ret_list = calloc(top->count + 1, sizeof(Hardtack__Admin__Actor *));
     if (*ret_list == NULL) {
         return false;
     }
@@ -153,7 +153,7 @@ static bool look_for_names(ht_node *node,
 {
     size_t count = request->n_names < NAMES_MAX ? request->n_names : NAMES_MAX;
 
-    out->present = calloc(count + 1, sizeof(*out->present));
+    out->present = calloc(count + 1, sizeof(char *));
     for (size_t i = 0; out->present != NULL && i < count; i++) {
         char *name;
 
