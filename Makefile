@@ -42,8 +42,9 @@ LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o) $(PB_LIB:.c=.o)
 LIB_A    := $(BUILD)/libhardtack.a
 LIB_SO   := $(BUILD)/libhardtack.so.$(VERSION)
 
-# JSON by a service's description: for the program and the gateway.
-JSON_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard json/*.c))
+# JSON by a service's description, the picture of a cluster: for the program and
+# the gateway.
+JSON_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard json/*.c survey/*.c))
 
 # The gateway is a library of its own.  Its shared object has its own copies of
 # what libhardtack does not export.
@@ -219,7 +220,7 @@ $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(call folder_sources,$$(dir $$*
 $(filter $(BUILD)/tests/cli/%,$(TESTS)): $(filter-out %/main.o,$(CLI_OBJS))
 
 # The gateway's parts.
-$(filter $(BUILD)/tests/cli/% $(BUILD)/tests/gateway/%,$(TESTS)): $(GW_A)
+$(filter $(BUILD)/tests/cli/% $(BUILD)/tests/gateway/% $(BUILD)/tests/survey/%,$(TESTS)): $(GW_A)
 
 $(filter $(BUILD)/tests/cli/% $(BUILD)/tests/raft/% $(BUILD)/tests/kv/% $(BUILD)/tests/sim/%,$(TESTS)): $(RAFT_A)
 

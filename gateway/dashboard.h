@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dashboard.h - the actor "hardtack.dashboard", which looks at the whole
- * cluster again and again (survey.h) and shows it to who asks
+ * cluster again and again (survey/asker.h) and shows it to who asks
  * (proto/dashboard.proto); and the page that does.
  *
- * A round asks our node, then its peers, then theirs through them: each once,
- * at the same time, with a time-out.  Rounds do not overlap.  Who has the last
- * picture waits for the next one.
+ * Who has the last picture waits for the next one.
  */
 #ifndef GW_DASHBOARD_H
 #define GW_DASHBOARD_H

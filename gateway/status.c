@@ -6,6 +6,7 @@
 #include "gateway/gateway.h"
 #include "gateway/metrics.h"
 #include "proto/dashboard.pb-c.h"
+#include "survey/asker.h"
 
 struct status {
     Hardtack__Dashboard__Gateway_Service service;
@@ -75,7 +76,7 @@ ht_err gw_status_start(struct ht_gateway *gateway)
     static const ht_behavior around = {.terminate = on_end};
     static const Hardtack__Dashboard__Gateway_Service service =
         HARDTACK__DASHBOARD__GATEWAY__INIT(on_);
-    ht_spawn_opts opts = {.name = GW_STATUS_NAME, .unlisted = true};
+    ht_spawn_opts opts = {.name = HTI_GATEWAY_NAME, .unlisted = true};
     struct status *status = calloc(1, sizeof(*status));
     ht_err err;
 

@@ -8,8 +8,6 @@
 
 #include "gateway/gateway_internal.h"
 
-#define GW_STATUS_NAME "hardtack.gateway"
-
 /* Another gateway of the node may have the name: then that one tells. */
 HT_MUSTUSE ht_err gw_status_start(struct ht_gateway *gateway);
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/survey_internal.h"
 #include "proto/arena.h"
+#include "survey/survey_internal.h"
 
 #define VIEW_BYTES_MAX (8u << 20)
 
@@ -42,17 +42,17 @@ static void *make_list(struct maker *maker, size_t count, size_t size)
 
 /* ---- nodes --------------------------------------------------------------- */
 
-static const char *state_word(enum gw_seen_state state)
+static const char *state_word(enum hti_seen_state state)
 {
     switch (state) {
-    case GW_SEEN_UP:
+    case HTI_SEEN_UP:
         return "up";
-    case GW_SEEN_SILENT:
+    case HTI_SEEN_SILENT:
         return "silent";
-    case GW_SEEN_RACTOR:
+    case HTI_SEEN_RACTOR:
         return "ractor";
-    case GW_SEEN_NEW:
-    case GW_SEEN_DOWN:
+    case HTI_SEEN_NEW:
+    case HTI_SEEN_DOWN:
         break;
     }
     return "down";
@@ -80,17 +80,17 @@ static void fill_link(Hardtack__Dashboard__Link *out,
     if (old == NULL) {
         return;
     }
-    out->sent_bytes_rate = gw_rate(in->sent_bytes, old->sent_bytes, ms);
+    out->sent_bytes_rate = hti_rate(in->sent_bytes, old->sent_bytes, ms);
     out->received_bytes_rate =
-        gw_rate(in->received_bytes, old->received_bytes, ms);
-    out->sent_frames_rate = gw_rate(in->sent_frames, old->sent_frames, ms);
+        hti_rate(in->received_bytes, old->received_bytes, ms);
+    out->sent_frames_rate = hti_rate(in->sent_frames, old->sent_frames, ms);
     out->received_frames_rate =
-        gw_rate(in->received_frames, old->received_frames, ms);
+        hti_rate(in->received_frames, old->received_frames, ms);
 }
 
 static void add_links(struct maker *maker,
                       Hardtack__Dashboard__Node *out,
-                      const struct gw_seen *seen)
+                      const struct hti_seen *seen)
 {
     const Hardtack__Admin__NodesReply *nodes = seen->now.look->nodes;
     size_t count = nodes != NULL ? nodes->n_nodes : 0;
@@ -98,20 +98,20 @@ static void add_links(struct maker *maker,
 
     out->links = make_list(maker, count, sizeof(**out->links));
     for (size_t i = 0;
-         out->links != NULL && i < count && out->n_links < GW_SURVEY_LINKS_MAX;
+         out->links != NULL && i < count && out->n_links < HTI_SURVEY_LINKS_MAX;
          i++) {
         const Hardtack__Admin__Node *link = nodes->nodes[i];
 
         if (!link->hidden) {
             fill_link(out->links[out->n_links++], link,
-                      gw_link_in(seen->before.look, link), ms);
+                      hti_survey_link(seen->before.look, link), ms);
         }
     }
 }
 
 static void add_look(struct maker *maker,
                      Hardtack__Dashboard__Node *out,
-                     const struct gw_seen *seen)
+                     const struct hti_seen *seen)
 {
     const Hardtack__Admin__LookReply *look = seen->now.look;
     const Hardtack__Admin__StatusReply *status = look->status;
@@ -131,14 +131,14 @@ static void add_look(struct maker *maker,
     out->mailbox_bytes = look->mailbox_bytes;
     if (seen->before.look != NULL) {
         out->handled_rate =
-            gw_rate(status->handled, seen->before.look->status->handled,
-                    seen->now.look_ms - seen->before.look_ms);
+            hti_rate(status->handled, seen->before.look->status->handled,
+                     seen->now.look_ms - seen->before.look_ms);
     }
     add_links(maker, out, seen);
 }
 
 static void add_gateway(Hardtack__Dashboard__Node *out,
-                        const struct gw_seen *seen)
+                        const struct hti_seen *seen)
 {
     const Hardtack__Dashboard__GatewayStatus *now = seen->now.gateway;
     const Hardtack__Dashboard__GatewayStatus *old = seen->before.gateway;
@@ -147,15 +147,15 @@ static void add_gateway(Hardtack__Dashboard__Node *out,
     out->gateway = seen->now.gateway;
     if (now != NULL && old != NULL) {
         out->client_messages_rate =
-            gw_rate(now->messages_in + now->messages_out,
-                    old->messages_in + old->messages_out, ms);
+            hti_rate(now->messages_in + now->messages_out,
+                     old->messages_in + old->messages_out, ms);
     }
 }
 
 static void fill_node(struct maker *maker,
                       Hardtack__Dashboard__Node *out,
-                      const struct gw_seen *seen,
-                      struct gw_survey_now now)
+                      const struct hti_seen *seen,
+                      struct hti_survey_now now)
 {
     hardtack__dashboard__node__init(out);
     out->name = seen->name;
@@ -163,7 +163,7 @@ static void fill_node(struct maker *maker,
     out->reason = seen->reason;
     out->via = seen->via;
     out->since_ms = now.ms - seen->since_ms;
-    if (seen->state == GW_SEEN_UP) {
+    if (seen->state == HTI_SEEN_UP) {
         add_look(maker, out, seen);
         add_gateway(out, seen);
     }
@@ -171,15 +171,15 @@ static void fill_node(struct maker *maker,
 
 static void add_nodes(struct maker *maker,
                       Hardtack__Dashboard__ViewReply *out,
-                      const struct gw_survey *survey,
-                      struct gw_survey_now now)
+                      const struct hti_survey *survey,
+                      struct hti_survey_now now)
 {
-    const struct gw_seen *seen;
+    const struct hti_seen *seen;
 
     out->nodes_left_out = survey->left_out;
     out->nodes = make_list(maker, survey->nodes_count, sizeof(**out->nodes));
     TAILQ_FOREACH (seen, &survey->nodes, entry) {
-        if (out->nodes != NULL && seen->state != GW_SEEN_NEW) {
+        if (out->nodes != NULL && seen->state != HTI_SEEN_NEW) {
             fill_node(maker, out->nodes[out->n_nodes++], seen, now);
         }
     }
@@ -190,9 +190,9 @@ static void add_nodes(struct maker *maker,
 /* Groups are the same everywhere: those that our own node sees. */
 static void add_groups(struct maker *maker,
                        Hardtack__Dashboard__ViewReply *out,
-                       const struct gw_survey *survey)
+                       const struct hti_survey *survey)
 {
-    const struct gw_seen *own = TAILQ_FIRST(&survey->nodes);
+    const struct hti_seen *own = TAILQ_FIRST(&survey->nodes);
     const Hardtack__Admin__GroupsReply *groups =
         own->now.look != NULL ? own->now.look->groups : NULL;
     size_t count = groups != NULL ? groups->n_groups : 0;
@@ -215,7 +215,7 @@ static void add_groups(struct maker *maker,
 /* ---- actors -------------------------------------------------------------- */
 
 struct ranked {
-    const struct gw_seen *seen;
+    const struct hti_seen *seen;
     const Hardtack__Admin__Actor *actor;
 };
 
@@ -251,7 +251,7 @@ list_of(const Hardtack__Admin__LookReply *look, bool handled, size_t *ret_count)
 /* What it handled since the answer before, if it was in a list of that too. */
 static double rate_of(const struct ranked *ranked)
 {
-    const struct gw_answer *before = &ranked->seen->before;
+    const struct hti_answer *before = &ranked->seen->before;
     uint64_t ms = ranked->seen->now.look_ms - before->look_ms;
 
     for (int handled = 0; handled <= 1; handled++) {
@@ -261,7 +261,7 @@ static double rate_of(const struct ranked *ranked)
 
         for (size_t i = 0; i < count; i++) {
             if (strcmp(list[i]->ref, ranked->actor->ref) == 0) {
-                return gw_rate(ranked->actor->handled, list[i]->handled, ms);
+                return hti_rate(ranked->actor->handled, list[i]->handled, ms);
             }
         }
     }
@@ -284,19 +284,19 @@ static void fill_actor(Hardtack__Dashboard__Actor *out,
 
 /* The first of all nodes together. */
 static Hardtack__Dashboard__Actor **top_actors(struct maker *maker,
-                                               const struct gw_survey *survey,
+                                               const struct hti_survey *survey,
                                                bool handled,
                                                size_t *ret_count)
 {
-    size_t max = survey->nodes_count * GW_SURVEY_ACTORS_MAX, count = 0;
+    size_t max = survey->nodes_count * HTI_SURVEY_ACTORS_MAX, count = 0;
     struct ranked *all = make(maker, max * sizeof(*all));
     Hardtack__Dashboard__Actor **out;
-    const struct gw_seen *seen;
+    const struct hti_seen *seen;
 
     TAILQ_FOREACH (seen, &survey->nodes, entry) {
         size_t n;
         Hardtack__Admin__Actor **list = list_of(
-            seen->state == GW_SEEN_UP ? seen->now.look : NULL, handled, &n);
+            seen->state == HTI_SEEN_UP ? seen->now.look : NULL, handled, &n);
 
         for (size_t i = 0; all != NULL && i < n && count < max; i++) {
             all[count++] = (struct ranked){seen, list[i]};
@@ -305,7 +305,7 @@ static Hardtack__Dashboard__Actor **top_actors(struct maker *maker,
     if (count > 0) {
         qsort(all, count, sizeof(*all), handled ? by_handled : by_mailbox);
     }
-    count = count < GW_SURVEY_ACTORS_MAX ? count : GW_SURVEY_ACTORS_MAX;
+    count = count < HTI_SURVEY_ACTORS_MAX ? count : HTI_SURVEY_ACTORS_MAX;
     out = make_list(maker, count, sizeof(**out));
     for (size_t i = 0; out != NULL && i < count; i++) {
         fill_actor(out[i], &all[i]);
@@ -323,18 +323,18 @@ static char *or_empty(char *text)
 
 static void add_events(struct maker *maker,
                        Hardtack__Dashboard__ViewReply *out,
-                       const struct gw_survey *survey,
+                       const struct hti_survey *survey,
                        uint64_t after)
 {
-    uint64_t kept = survey->events_count < GW_SURVEY_EVENTS_MAX
+    uint64_t kept = survey->events_count < HTI_SURVEY_EVENTS_MAX
                         ? survey->events_count
-                        : GW_SURVEY_EVENTS_MAX;
+                        : HTI_SURVEY_EVENTS_MAX;
 
     out->events = make_list(maker, (size_t)kept, sizeof(**out->events));
     for (uint64_t i = survey->events_count - kept;
          out->events != NULL && i < survey->events_count; i++) {
-        const struct gw_happened *event =
-            &survey->events[i % GW_SURVEY_EVENTS_MAX];
+        const struct hti_happened *event =
+            &survey->events[i % HTI_SURVEY_EVENTS_MAX];
         Hardtack__Dashboard__Event *shown = out->events[out->n_events];
 
         if (event->round <= after) {
@@ -353,12 +353,12 @@ static void add_events(struct maker *maker,
 
 static void fill_series(struct maker *maker,
                         Hardtack__Dashboard__Series *out,
-                        const struct gw_seen *seen,
+                        const struct hti_seen *seen,
                         uint64_t rounds)
 {
-    uint64_t kept = seen->points_count < GW_SURVEY_POINTS_MAX
+    uint64_t kept = seen->points_count < HTI_SURVEY_POINTS_MAX
                         ? seen->points_count
-                        : GW_SURVEY_POINTS_MAX;
+                        : HTI_SURVEY_POINTS_MAX;
     size_t count = (size_t)(rounds < kept ? rounds : kept);
     uint32_t *values = make(maker, 4 * count * sizeof(*values));
 
@@ -374,9 +374,9 @@ static void fill_series(struct maker *maker,
     out->queued = values + 2 * count;
     out->clients = values + 3 * count;
     for (size_t i = 0; i < count; i++) {
-        const struct gw_point *point =
+        const struct hti_point *point =
             &seen->points[(seen->points_count - count + i) %
-                          GW_SURVEY_POINTS_MAX];
+                          HTI_SURVEY_POINTS_MAX];
 
         out->handled_rate[i] = point->handled_rate;
         out->bytes_rate[i] = point->bytes_rate;
@@ -387,10 +387,10 @@ static void fill_series(struct maker *maker,
 
 static void add_series(struct maker *maker,
                        Hardtack__Dashboard__ViewReply *out,
-                       const struct gw_survey *survey,
+                       const struct hti_survey *survey,
                        uint64_t after)
 {
-    const struct gw_seen *seen;
+    const struct hti_seen *seen;
 
     out->series = make_list(maker, survey->nodes_count, sizeof(**out->series));
     TAILQ_FOREACH (seen, &survey->nodes, entry) {
@@ -403,10 +403,10 @@ static void add_series(struct maker *maker,
 
 /* ---- all of it ----------------------------------------------------------- */
 
-ht_err gw_survey_view(const struct gw_survey *survey,
-                      uint64_t after,
-                      struct gw_survey_now now,
-                      struct gw_view *ret_view)
+ht_err hti_survey_view(const struct hti_survey *survey,
+                       uint64_t after,
+                       struct hti_survey_now now,
+                       struct hti_view *ret_view)
 {
     struct hti_arena *arena = hti_arena_new(VIEW_BYTES_MAX);
     Hardtack__Dashboard__ViewReply *out = &ret_view->reply;
@@ -429,13 +429,13 @@ ht_err gw_survey_view(const struct gw_survey *survey,
     add_series(&maker, out, survey, after);
     ret_view->memory = arena;
     if (maker.failed) {
-        gw_view_fini(ret_view);
+        hti_view_fini(ret_view);
         return HT_ENOMEM;
     }
     return HT_OK;
 }
 
-void gw_view_fini(struct gw_view *view)
+void hti_view_fini(struct hti_view *view)
 {
     hti_arena_free(view->memory);
     view->memory = NULL;

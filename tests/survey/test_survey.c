@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The picture of a cluster, from answers that nobody gave. */
-#include "gateway/survey.h"
+#include "survey/survey.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,9 +14,9 @@
 typedef Hardtack__Admin__LookReply look;
 typedef Hardtack__Dashboard__Node node;
 
-static struct gw_survey *s;
-static struct gw_view view;
-static struct gw_survey_now now;
+static struct hti_survey *s;
+static struct hti_view view;
+static struct hti_survey_now now;
 
 /* ---- answers ------------------------------------------------------------- */
 
@@ -37,8 +37,8 @@ static look *answer(const char *name,
     look out = HARDTACK__ADMIN__LOOK_REPLY__INIT;
     Hardtack__Admin__StatusReply status = HARDTACK__ADMIN__STATUS_REPLY__INIT;
     Hardtack__Admin__NodesReply nodes = HARDTACK__ADMIN__NODES_REPLY__INIT;
-    Hardtack__Admin__Node links[GW_SURVEY_NODES_MAX + 8];
-    Hardtack__Admin__Node *list[GW_SURVEY_NODES_MAX + 8];
+    Hardtack__Admin__Node links[HTI_SURVEY_NODES_MAX + 8];
+    Hardtack__Admin__Node *list[HTI_SURVEY_NODES_MAX + 8];
     Hardtack__Admin__Actor actor = HARDTACK__ADMIN__ACTOR__INIT;
     Hardtack__Admin__Actor *actors[] = {&actor};
     char ref[64];
@@ -83,29 +83,29 @@ static look *answer(const char *name,
 #define LOOKED(name, incarnation, handled, ...)                                \
     do {                                                                       \
         const struct peer peers_[] = {__VA_ARGS__};                            \
-        gw_survey_looked(s, name,                                              \
-                         answer(name, incarnation, handled, peers_,            \
-                                sizeof(peers_) / sizeof(peers_[0])),           \
-                         now);                                                 \
+        hti_survey_looked(s, name,                                             \
+                          answer(name, incarnation, handled, peers_,           \
+                                 sizeof(peers_) / sizeof(peers_[0])),          \
+                          now);                                                \
     } while (0)
 
 static void asks(const char *name, const char *via)
 {
-    const char *next = gw_survey_next(s);
+    const char *next = hti_survey_next(s);
 
     assert_non_null(next);
     assert_string_equal(next, name);
-    assert_string_equal(gw_survey_via(s, name), via);
+    assert_string_equal(hti_survey_via(s, name), via);
 }
 
 static void asks_nobody(void)
 {
-    assert_null(gw_survey_next(s));
+    assert_null(hti_survey_next(s));
 }
 
 static void end(void)
 {
-    gw_survey_end(s, now);
+    hti_survey_end(s, now);
     now.ms += 2000;
     now.unix_ms += 2000;
 }
@@ -114,8 +114,8 @@ static void end(void)
 
 static void look_after(uint64_t after)
 {
-    gw_view_fini(&view);
-    assert_int_equal(gw_survey_view(s, after, now, &view), HT_OK);
+    hti_view_fini(&view);
+    assert_int_equal(hti_survey_view(s, after, now, &view), HT_OK);
 }
 
 static const node *shown(const char *name)
@@ -148,24 +148,24 @@ static void last_event(const char *kind, const char *name, const char *reason)
 static int set_up(void **state)
 {
     (void)state;
-    now = (struct gw_survey_now){.ms = 1000, .unix_ms = 5000000};
+    now = (struct hti_survey_now){.ms = 1000, .unix_ms = 5000000};
     memset(&view, 0, sizeof(view));
-    s = gw_survey_new("a@h");
+    s = hti_survey_new("a@h", false);
     return s == NULL;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    gw_view_fini(&view);
-    gw_survey_free(s);
+    hti_view_fini(&view);
+    hti_survey_free(s);
     return 0;
 }
 
 /* a is we, b is connected to us, c to b only. */
 static void a_round(uint64_t incarnation, uint64_t handled)
 {
-    gw_survey_begin(s);
+    hti_survey_begin(s);
     asks("a@h", "");
     asks_nobody();
     LOOKED("a@h", 1, handled, {.name = "b@h", .state = "ready"},
@@ -223,9 +223,9 @@ static void test_a_node_that_is_lost(void **state)
 {
     (void)state;
     a_round(1, 0);
-    assert_true(gw_survey_lost(s, "b@h", "it was unplugged"));
-    assert_false(gw_survey_lost(s, "cli@h", "it ended"));
-    gw_survey_begin(s);
+    assert_true(hti_survey_lost(s, "b@h", "it was unplugged"));
+    assert_false(hti_survey_lost(s, "cli@h", "it ended"));
+    hti_survey_begin(s);
     asks("a@h", "");
     LOOKED("a@h", 1, 0, {.name = "b@h", .state = "waiting"});
     asks_nobody();
@@ -248,7 +248,7 @@ static void test_why_from_who_dials(void **state)
 {
     (void)state;
     a_round(1, 0);
-    gw_survey_begin(s);
+    hti_survey_begin(s);
     asks("a@h", "");
     LOOKED("a@h", 1, 0, {.name = "b@h", .state = "ready"});
     asks("b@h", "");
@@ -265,11 +265,11 @@ static void test_a_node_that_does_not_answer(void **state)
 {
     (void)state;
     a_round(1, 0);
-    gw_survey_begin(s);
+    hti_survey_begin(s);
     asks("a@h", "");
     LOOKED("a@h", 1, 0, {.name = "b@h", .state = "ready"});
     asks("b@h", "");
-    gw_survey_silent(s, "b@h", "timed out");
+    hti_survey_silent(s, "b@h", "timed out");
     asks_nobody();
     end();
     look_after(1);
@@ -289,7 +289,7 @@ static void test_a_restart_and_a_ractor_node(void **state)
     a_round(2, 0);
     look_after(1);
     last_event("restarted", "c@h", "");
-    gw_survey_begin(s);
+    hti_survey_begin(s);
     asks("a@h", "");
     LOOKED("a@h", 1, 0, {.name = "r@h", .state = "ready", .auth = "ractor"});
     asks_nobody();
@@ -304,7 +304,7 @@ static void test_links_come_and_go(void **state)
     for (int linked = 0; linked < 3; linked++) {
         const char *ready = linked == 1 ? "ready" : "waiting";
 
-        gw_survey_begin(s);
+        hti_survey_begin(s);
         asks("a@h", "");
         LOOKED("a@h", 1, 0, {.name = "b@h", .state = "ready"},
                {.name = "c@h", .state = "ready"});
@@ -329,8 +329,8 @@ static void test_links_come_and_go(void **state)
 
 static void test_no_more_than_so_many(void **state)
 {
-    char names[GW_SURVEY_NODES_MAX + 8][16];
-    struct peer peers[GW_SURVEY_NODES_MAX + 8];
+    char names[HTI_SURVEY_NODES_MAX + 8][16];
+    struct peer peers[HTI_SURVEY_NODES_MAX + 8];
     size_t count = sizeof(peers) / sizeof(peers[0]), asked = 0;
 
     (void)state;
@@ -338,32 +338,51 @@ static void test_no_more_than_so_many(void **state)
         snprintf(names[i], sizeof(names[i]), "n%zu@h", i);
         peers[i] = (struct peer){.name = names[i], .state = "ready"};
     }
-    for (uint64_t round = 0; round < GW_SURVEY_POINTS_MAX + 5; round++) {
-        gw_survey_begin(s);
+    for (uint64_t round = 0; round < HTI_SURVEY_POINTS_MAX + 5; round++) {
+        hti_survey_begin(s);
         asks("a@h", "");
-        gw_survey_looked(s, "a@h", answer("a@h", 1, round, peers, count), now);
-        for (asked = 0; gw_survey_next(s) != NULL; asked++) {
+        hti_survey_looked(s, "a@h", answer("a@h", 1, round, peers, count), now);
+        for (asked = 0; hti_survey_next(s) != NULL; asked++) {
         }
         end();
     }
-    assert_int_equal(asked, GW_SURVEY_NODES_MAX - 1);
+    assert_int_equal(asked, HTI_SURVEY_NODES_MAX - 1);
     look_after(0);
-    assert_int_equal(view.reply.n_nodes, GW_SURVEY_NODES_MAX);
+    assert_int_equal(view.reply.n_nodes, HTI_SURVEY_NODES_MAX);
     assert_int_equal(view.reply.nodes_left_out, 9);
-    assert_int_equal(view.reply.n_events, GW_SURVEY_NODES_MAX);
-    assert_int_equal(shown("a@h")->n_links, GW_SURVEY_LINKS_MAX);
-    assert_int_equal(view.reply.series[0]->n_queued, GW_SURVEY_POINTS_MAX);
+    assert_int_equal(view.reply.n_events, HTI_SURVEY_NODES_MAX);
+    assert_int_equal(shown("a@h")->n_links, HTI_SURVEY_LINKS_MAX);
+    assert_int_equal(view.reply.series[0]->n_queued, HTI_SURVEY_POINTS_MAX);
     /* Who is away for long is forgotten, and makes room. */
-    gw_survey_begin(s);
+    hti_survey_begin(s);
     LOOKED("a@h", 1, 0, {.name = "z@h", .state = "waiting"});
     end();
-    now.ms += GW_SURVEY_FORGET_MS;
-    gw_survey_begin(s);
+    now.ms += HTI_SURVEY_FORGET_MS;
+    hti_survey_begin(s);
     LOOKED("a@h", 1, 0, {.name = "z@h", .state = "waiting"});
     end();
     look_after(0);
     assert_int_equal(view.reply.n_nodes, 1);
-    assert_int_equal(view.reply.n_events, GW_SURVEY_EVENTS_MAX);
+    assert_int_equal(view.reply.n_events, HTI_SURVEY_EVENTS_MAX);
+}
+
+static void test_through_the_first(void **state)
+{
+    (void)state;
+    hti_survey_free(s);
+    s = hti_survey_new("a@h", true);
+    assert_non_null(s);
+    hti_survey_begin(s);
+    asks("a@h", "");
+    LOOKED("a@h", 1, 0, {.name = "b@h", .state = "ready"});
+    asks("b@h", "a@h");
+    LOOKED("b@h", 1, 0, {.name = "a@h", .state = "ready"},
+           {.name = "c@h", .state = "ready"});
+    asks_nobody();
+    end();
+    look_after(0);
+    is("b@h", "up");
+    assert_null(shown("c@h"));
 }
 
 static void test_gateways(void **state)
@@ -376,10 +395,10 @@ static void test_gateways(void **state)
         hardtack__dashboard__gateway_status__init(status);
         status->websockets = 7;
         status->messages_in = 100 * i;
-        gw_survey_begin(s);
+        hti_survey_begin(s);
         asks("a@h", "");
         LOOKED("a@h", 1, 0, {.name = "b@h", .state = "waiting"});
-        gw_survey_gateway(s, "a@h", i < 2 ? status : NULL, now);
+        hti_survey_gateway(s, "a@h", i < 2 ? status : NULL, now);
         if (i == 2) {
             free(status);
         }
@@ -395,8 +414,8 @@ static void test_gateways(void **state)
         }
     }
     /* Of somebody who was never heard of. */
-    gw_survey_gateway(s, "x@h", NULL, now);
-    gw_survey_silent(s, "x@h", "nobody");
+    hti_survey_gateway(s, "x@h", NULL, now);
+    hti_survey_silent(s, "x@h", "nobody");
 }
 
 int main(void)
@@ -411,6 +430,7 @@ int main(void)
         TEST(test_a_restart_and_a_ractor_node),
         TEST(test_links_come_and_go),
         TEST(test_no_more_than_so_many),
+        TEST(test_through_the_first),
         TEST(test_gateways),
     };
 

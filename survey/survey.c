@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/survey_internal.h"
+#include "survey/survey_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- small things -------------------------------------------------------- */
 
-double gw_rate(uint64_t now, uint64_t before, uint64_t ms)
+double hti_rate(uint64_t now, uint64_t before, uint64_t ms)
 {
     return ms > 0 && now >= before
                ? (double)(now - before) * 1000.0 / (double)ms
                : 0;
 }
 
-bool gw_link_is_ready(const Hardtack__Admin__Node *link)
+bool hti_survey_ready(const Hardtack__Admin__Node *link)
 {
     return link != NULL && strcmp(link->state, "ready") == 0;
 }
 
-const Hardtack__Admin__Node *gw_link_in(const Hardtack__Admin__LookReply *look,
-                                        const Hardtack__Admin__Node *link)
+const Hardtack__Admin__Node *
+hti_survey_link(const Hardtack__Admin__LookReply *look,
+                const Hardtack__Admin__Node *link)
 {
     const Hardtack__Admin__Node *found = NULL;
 
@@ -33,7 +34,7 @@ const Hardtack__Admin__Node *gw_link_in(const Hardtack__Admin__LookReply *look,
         if (strcmp(other->address, link->address) == 0) {
             return other;
         }
-        if (found == NULL || gw_link_is_ready(other)) {
+        if (found == NULL || hti_survey_ready(other)) {
             found = other;
         }
     }
@@ -51,7 +52,7 @@ static void set_text(char **at, const char *text)
     }
 }
 
-static void answer_free(struct gw_answer *answer)
+static void answer_free(struct hti_answer *answer)
 {
     if (answer->look != NULL) {
         hardtack__admin__look_reply__free_unpacked(answer->look, NULL);
@@ -64,7 +65,7 @@ static void answer_free(struct gw_answer *answer)
 
 /* ---- nodes --------------------------------------------------------------- */
 
-static void seen_free(struct gw_seen *seen)
+static void seen_free(struct hti_seen *seen)
 {
     answer_free(&seen->now);
     answer_free(&seen->before);
@@ -74,9 +75,9 @@ static void seen_free(struct gw_seen *seen)
     free(seen);
 }
 
-static struct gw_seen *find(const struct gw_survey *survey, const char *name)
+static struct hti_seen *find(const struct hti_survey *survey, const char *name)
 {
-    struct gw_seen *seen;
+    struct hti_seen *seen;
 
     TAILQ_FOREACH (seen, &survey->nodes, entry) {
         if (strcmp(seen->name, name) == 0) {
@@ -87,11 +88,11 @@ static struct gw_seen *find(const struct gw_survey *survey, const char *name)
 }
 
 /* NULL: there are too many, or there is no memory. */
-static struct gw_seen *find_or_add(struct gw_survey *survey, const char *name)
+static struct hti_seen *find_or_add(struct hti_survey *survey, const char *name)
 {
-    struct gw_seen *seen = find(survey, name);
+    struct hti_seen *seen = find(survey, name);
 
-    if (seen != NULL || survey->nodes_count == GW_SURVEY_NODES_MAX) {
+    if (seen != NULL || survey->nodes_count == HTI_SURVEY_NODES_MAX) {
         return seen;
     }
     seen = calloc(1, sizeof(*seen));
@@ -110,32 +111,33 @@ static struct gw_seen *find_or_add(struct gw_survey *survey, const char *name)
     return seen;
 }
 
-struct gw_survey *gw_survey_new(const char *own_name)
+struct hti_survey *hti_survey_new(const char *first, bool through)
 {
-    struct gw_survey *survey = calloc(1, sizeof(*survey));
+    struct hti_survey *survey = calloc(1, sizeof(*survey));
 
     if (survey == NULL) {
         return NULL;
     }
     TAILQ_INIT(&survey->nodes);
-    survey->own_name = strdup(own_name);
-    if (survey->own_name == NULL || find_or_add(survey, own_name) == NULL) {
-        gw_survey_free(survey);
+    survey->through = through;
+    survey->own_name = strdup(first);
+    if (survey->own_name == NULL || find_or_add(survey, first) == NULL) {
+        hti_survey_free(survey);
         return NULL;
     }
     return survey;
 }
 
-static void happened_free(struct gw_happened *event)
+static void happened_free(struct hti_happened *event)
 {
     free(event->node);
     free(event->peer);
     free(event->reason);
 }
 
-void gw_survey_free(struct gw_survey *survey)
+void hti_survey_free(struct hti_survey *survey)
 {
-    struct gw_seen *seen;
+    struct hti_seen *seen;
 
     if (survey == NULL) {
         return;
@@ -144,7 +146,7 @@ void gw_survey_free(struct gw_survey *survey)
         TAILQ_REMOVE(&survey->nodes, seen, entry);
         seen_free(seen);
     }
-    for (size_t i = 0; i < GW_SURVEY_EVENTS_MAX; i++) {
+    for (size_t i = 0; i < HTI_SURVEY_EVENTS_MAX; i++) {
         happened_free(&survey->events[i]);
     }
     free(survey->own_name);
@@ -153,18 +155,18 @@ void gw_survey_free(struct gw_survey *survey)
 
 /* ---- events -------------------------------------------------------------- */
 
-static void happened(struct gw_survey *survey,
-                     struct gw_survey_now now,
+static void happened(struct hti_survey *survey,
+                     struct hti_survey_now now,
                      const char *kind,
                      const char *node,
                      const char *peer,
                      const char *reason)
 {
-    struct gw_happened *event =
-        &survey->events[survey->events_count % GW_SURVEY_EVENTS_MAX];
+    struct hti_happened *event =
+        &survey->events[survey->events_count % HTI_SURVEY_EVENTS_MAX];
 
     happened_free(event);
-    *event = (struct gw_happened){
+    *event = (struct hti_happened){
         .number = ++survey->events_count,
         .round = survey->round,
         .at_ms = now.unix_ms,
@@ -177,18 +179,18 @@ static void happened(struct gw_survey *survey,
 
 /* ---- asking -------------------------------------------------------------- */
 
-void gw_survey_begin(struct gw_survey *survey)
+void hti_survey_begin(struct hti_survey *survey)
 {
-    struct gw_seen *own = TAILQ_FIRST(&survey->nodes);
+    struct hti_seen *own = TAILQ_FIRST(&survey->nodes);
 
     survey->round = survey->ended + 1;
     survey->left_out = 0;
     own->reached_round = survey->round;
 }
 
-const char *gw_survey_next(struct gw_survey *survey)
+const char *hti_survey_next(struct hti_survey *survey)
 {
-    struct gw_seen *seen;
+    struct hti_seen *seen;
 
     TAILQ_FOREACH (seen, &survey->nodes, entry) {
         if (seen->reached_round == survey->round &&
@@ -200,23 +202,23 @@ const char *gw_survey_next(struct gw_survey *survey)
     return NULL;
 }
 
-const char *gw_survey_via(const struct gw_survey *survey, const char *name)
+const char *hti_survey_via(const struct hti_survey *survey, const char *name)
 {
-    const struct gw_seen *seen = find(survey, name);
+    const struct hti_seen *seen = find(survey, name);
 
     return seen != NULL ? seen->via : "";
 }
 
 /* A peer of a node that answered: it is there, and how to ask it.  Directly if
  * we can; through one who is asked directly, and not further. */
-static void reach(struct gw_survey *survey,
-                  const struct gw_seen *asker,
+static void reach(struct hti_survey *survey,
+                  const struct hti_seen *asker,
                   const Hardtack__Admin__Node *link)
 {
     bool direct = strcmp(asker->name, survey->own_name) == 0;
-    struct gw_seen *peer;
+    struct hti_seen *peer;
 
-    if (link->hidden || link->name[0] == '\0' || !gw_link_is_ready(link)) {
+    if (link->hidden || link->name[0] == '\0' || !hti_survey_ready(link)) {
         return;
     }
     peer = find_or_add(survey, link->name);
@@ -230,15 +232,15 @@ static void reach(struct gw_survey *survey,
     }
     peer->reached_round = survey->round;
     peer->ractor = strcmp(link->auth, "ractor") == 0;
-    set_text(&peer->via, direct ? "" : asker->name);
+    set_text(&peer->via, direct && !survey->through ? "" : asker->name);
 }
 
-void gw_survey_looked(struct gw_survey *survey,
-                      const char *name,
-                      Hardtack__Admin__LookReply *look,
-                      struct gw_survey_now now)
+void hti_survey_looked(struct hti_survey *survey,
+                       const char *name,
+                       Hardtack__Admin__LookReply *look,
+                       struct hti_survey_now now)
 {
-    struct gw_seen *seen = find(survey, name);
+    struct hti_seen *seen = find(survey, name);
 
     if (seen == NULL || look->status == NULL) {
         hardtack__admin__look_reply__free_unpacked(look, NULL);
@@ -257,34 +259,34 @@ void gw_survey_looked(struct gw_survey *survey,
     }
 }
 
-void gw_survey_silent(struct gw_survey *survey,
-                      const char *name,
-                      const char *reason)
+void hti_survey_silent(struct hti_survey *survey,
+                       const char *name,
+                       const char *reason)
 {
-    struct gw_seen *seen = find(survey, name);
+    struct hti_seen *seen = find(survey, name);
 
     if (seen != NULL) {
         set_text(&seen->reason, reason);
     }
 }
 
-bool gw_survey_lost(struct gw_survey *survey,
-                    const char *name,
-                    const char *reason)
+bool hti_survey_lost(struct hti_survey *survey,
+                     const char *name,
+                     const char *reason)
 {
     if (find(survey, name) == NULL) {
         return false;
     }
-    gw_survey_silent(survey, name, reason);
+    hti_survey_silent(survey, name, reason);
     return true;
 }
 
-void gw_survey_gateway(struct gw_survey *survey,
-                       const char *name,
-                       Hardtack__Dashboard__GatewayStatus *status,
-                       struct gw_survey_now now)
+void hti_survey_gateway(struct hti_survey *survey,
+                        const char *name,
+                        Hardtack__Dashboard__GatewayStatus *status,
+                        struct hti_survey_now now)
 {
-    struct gw_seen *seen = find(survey, name);
+    struct hti_seen *seen = find(survey, name);
 
     if (seen == NULL) {
         if (status != NULL) {
@@ -304,18 +306,18 @@ void gw_survey_gateway(struct gw_survey *survey,
 
 /* ---- the end of a round -------------------------------------------------- */
 
-static bool is_there(const struct gw_seen *seen)
+static bool is_there(const struct hti_seen *seen)
 {
-    return seen->state == GW_SEEN_UP || seen->state == GW_SEEN_SILENT ||
-           seen->state == GW_SEEN_RACTOR;
+    return seen->state == HTI_SEEN_UP || seen->state == HTI_SEEN_SILENT ||
+           seen->state == HTI_SEEN_RACTOR;
 }
 
 /* Why a node is gone: what our own link said, or what one that dials it does.
  */
-static const char *why_down(const struct gw_survey *survey,
-                            const struct gw_seen *gone)
+static const char *why_down(const struct hti_survey *survey,
+                            const struct hti_seen *gone)
 {
-    const struct gw_seen *seen;
+    const struct hti_seen *seen;
 
     if (gone->reason[0] != '\0') {
         return gone->reason;
@@ -335,29 +337,30 @@ static const char *why_down(const struct gw_survey *survey,
     return "";
 }
 
-static enum gw_seen_state state_of(const struct gw_survey *survey,
-                                   const struct gw_seen *seen)
+static enum hti_seen_state state_of(const struct hti_survey *survey,
+                                    const struct hti_seen *seen)
 {
     if (seen->reached_round != survey->round) {
-        return seen->state == GW_SEEN_NEW ? GW_SEEN_NEW : GW_SEEN_DOWN;
+        return seen->state == HTI_SEEN_NEW ? HTI_SEEN_NEW : HTI_SEEN_DOWN;
     }
     if (seen->ractor) {
-        return GW_SEEN_RACTOR;
+        return HTI_SEEN_RACTOR;
     }
-    return seen->answered_round == survey->round ? GW_SEEN_UP : GW_SEEN_SILENT;
+    return seen->answered_round == survey->round ? HTI_SEEN_UP
+                                                 : HTI_SEEN_SILENT;
 }
 
-static void settle_node(struct gw_survey *survey,
-                        struct gw_seen *seen,
-                        struct gw_survey_now now)
+static void settle_node(struct hti_survey *survey,
+                        struct hti_seen *seen,
+                        struct hti_survey_now now)
 {
-    enum gw_seen_state state = state_of(survey, seen);
+    enum hti_seen_state state = state_of(survey, seen);
     const Hardtack__Admin__LookReply *before = seen->before.look;
     bool was_there = is_there(seen);
 
     seen->changed = state != seen->state;
     if (!seen->changed) {
-        if (state == GW_SEEN_UP && before != NULL &&
+        if (state == HTI_SEEN_UP && before != NULL &&
             before->status->incarnation !=
                 seen->now.look->status->incarnation) {
             seen->since_ms = now.ms;
@@ -368,10 +371,10 @@ static void settle_node(struct gw_survey *survey,
     }
     seen->state = state;
     seen->since_ms = now.ms;
-    if (state == GW_SEEN_DOWN) {
+    if (state == HTI_SEEN_DOWN) {
         set_text(&seen->reason, why_down(survey, seen));
         happened(survey, now, "down", seen->name, "", seen->reason);
-    } else if (state == GW_SEEN_SILENT) {
+    } else if (state == HTI_SEEN_SILENT) {
         happened(survey, now, "silent", seen->name, "", seen->reason);
     } else {
         happened(survey, now, was_there ? "answers" : "up", seen->name, "", "");
@@ -380,11 +383,11 @@ static void settle_node(struct gw_survey *survey,
 }
 
 /* Each end tells of a link; the first by name does, if both can. */
-static bool tells_of(const struct gw_survey *survey,
-                     const struct gw_seen *seen,
+static bool tells_of(const struct hti_survey *survey,
+                     const struct hti_seen *seen,
                      const Hardtack__Admin__Node *link)
 {
-    const struct gw_seen *peer = find(survey, link->name);
+    const struct hti_seen *peer = find(survey, link->name);
 
     return !link->hidden && peer != NULL && is_there(peer) && !peer->changed &&
            !seen->changed &&
@@ -393,10 +396,10 @@ static bool tells_of(const struct gw_survey *survey,
 }
 
 /* Ready in one, and not in the other. */
-static void compare_links(struct gw_survey *survey,
-                          const struct gw_seen *seen,
+static void compare_links(struct hti_survey *survey,
+                          const struct hti_seen *seen,
                           bool up,
-                          struct gw_survey_now now)
+                          struct hti_survey_now now)
 {
     const Hardtack__Admin__LookReply *with =
         up ? seen->now.look : seen->before.look;
@@ -405,9 +408,9 @@ static void compare_links(struct gw_survey *survey,
 
     for (size_t i = 0; with->nodes != NULL && i < with->nodes->n_nodes; i++) {
         const Hardtack__Admin__Node *link = with->nodes->nodes[i];
-        const Hardtack__Admin__Node *other = gw_link_in(without, link);
+        const Hardtack__Admin__Node *other = hti_survey_link(without, link);
 
-        if (gw_link_is_ready(link) && !gw_link_is_ready(other) &&
+        if (hti_survey_ready(link) && !hti_survey_ready(other) &&
             tells_of(survey, seen, link)) {
             happened(survey, now, up ? "link_up" : "link_down", seen->name,
                      link->name, !up && other != NULL ? other->last_error : "");
@@ -420,17 +423,17 @@ static uint32_t cut(uint64_t value)
     return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
-static void add_point(struct gw_seen *seen)
+static void add_point(struct hti_seen *seen)
 {
-    struct gw_point *point =
-        &seen->points[seen->points_count++ % GW_SURVEY_POINTS_MAX];
+    struct hti_point *point =
+        &seen->points[seen->points_count++ % HTI_SURVEY_POINTS_MAX];
     const Hardtack__Admin__LookReply *now = seen->now.look;
     const Hardtack__Admin__LookReply *before = seen->before.look;
     uint64_t ms = seen->now.look_ms - seen->before.look_ms;
     double bytes = 0;
 
-    *point = (struct gw_point){0};
-    if (seen->state != GW_SEEN_UP || now == NULL) {
+    *point = (struct hti_point){0};
+    if (seen->state != HTI_SEEN_UP || now == NULL) {
         return;
     }
     point->queued = cut(now->mailbox_messages);
@@ -441,30 +444,30 @@ static void add_point(struct gw_seen *seen)
         return;
     }
     point->handled_rate = cut(
-        (uint64_t)gw_rate(now->status->handled, before->status->handled, ms));
+        (uint64_t)hti_rate(now->status->handled, before->status->handled, ms));
     for (size_t i = 0; now->nodes != NULL && i < now->nodes->n_nodes; i++) {
         const Hardtack__Admin__Node *link = now->nodes->nodes[i];
-        const Hardtack__Admin__Node *old = gw_link_in(before, link);
+        const Hardtack__Admin__Node *old = hti_survey_link(before, link);
 
         if (old != NULL) {
-            bytes += gw_rate(link->sent_bytes, old->sent_bytes, ms) +
-                     gw_rate(link->received_bytes, old->received_bytes, ms);
+            bytes += hti_rate(link->sent_bytes, old->sent_bytes, ms) +
+                     hti_rate(link->received_bytes, old->received_bytes, ms);
         }
     }
     point->bytes_rate = cut((uint64_t)bytes);
 }
 
 /* One that has been away for long, or was never reached. */
-static void forget_old(struct gw_survey *survey, struct gw_survey_now now)
+static void forget_old(struct hti_survey *survey, struct hti_survey_now now)
 {
-    struct gw_seen *seen;
-    struct gw_seen *next;
+    struct hti_seen *seen;
+    struct hti_seen *next;
 
     for (seen = TAILQ_FIRST(&survey->nodes); seen != NULL; seen = next) {
         next = TAILQ_NEXT(seen, entry);
-        if (seen->state == GW_SEEN_NEW ||
-            (seen->state == GW_SEEN_DOWN &&
-             now.ms - seen->since_ms > GW_SURVEY_FORGET_MS)) {
+        if (seen->state == HTI_SEEN_NEW ||
+            (seen->state == HTI_SEEN_DOWN &&
+             now.ms - seen->since_ms > HTI_SURVEY_FORGET_MS)) {
             TAILQ_REMOVE(&survey->nodes, seen, entry);
             survey->nodes_count--;
             seen_free(seen);
@@ -472,9 +475,9 @@ static void forget_old(struct gw_survey *survey, struct gw_survey_now now)
     }
 }
 
-void gw_survey_end(struct gw_survey *survey, struct gw_survey_now now)
+void hti_survey_end(struct hti_survey *survey, struct hti_survey_now now)
 {
-    struct gw_seen *seen;
+    struct hti_seen *seen;
 
     TAILQ_FOREACH (seen, &survey->nodes, entry) {
         settle_node(survey, seen, now);
@@ -491,7 +494,7 @@ void gw_survey_end(struct gw_survey *survey, struct gw_survey_now now)
     forget_old(survey, now);
 }
 
-uint64_t gw_survey_rounds(const struct gw_survey *survey)
+uint64_t hti_survey_rounds(const struct hti_survey *survey)
 {
     return survey->ended;
 }
