@@ -39,6 +39,7 @@ int cmd_call(int argc, char **argv);
 int cmd_cast(int argc, char **argv);
 int cmd_kv(int argc, char **argv);
 int cmd_raft(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 
 /* "hardtack: " and a line to stderr; returns EXIT_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

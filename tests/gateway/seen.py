@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator sees of nodes and gateways."""
+import fcntl
 import json
 import os
+import pty
 import re
+import select
 import shutil
+import struct
 import subprocess
+import termios
 
 from client import WebSocket, call, request
 from clients import pair
@@ -215,7 +220,72 @@ targets = hardtack.operator
     b.logged("text=\"it is one of Hardtack's own\"")
 
 
+def top(scene):
+    """The same for a terminal, and for scripts."""
+    a, b = pair(scene)
+    out = a.run("top", "--once", "--interval", "300ms").out
+    for part in ("2 of 2 nodes up, 2 links", "a@test  b@test  cookie",
+                 "BY MESSAGES", "hardtack.admin"):
+        contains(out, part)
+    equal("\033" in out, False)
+    view = b.run("top", "--once", "--json", "--interval", "300ms").json()
+    equal((view["tick"], view["node"]), (2, "b@test"))
+    equal([n["gateway"]["port"] for n in view["nodes"] if n["gateway"]],
+          [b.gateway])
+    refused = a.run("top", code=1)
+    contains(refused.err, "this is no terminal")
+    a.run("top", "--interval", "1ms", code=2)
+
+
+def top_in_a_terminal(scene):
+    a, b = pair(scene)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 70, 0, 0))
+    before = termios.tcgetattr(slave)
+    p = subprocess.Popen([scene.program, "top", "--interval", "200ms",
+                          "unix:" + a.socket], stdin=slave, stdout=slave,
+                         stderr=slave, cwd=scene.dir, env=scene.env)
+    screen = [""]
+
+    def shows(*parts):
+        while select.select([master], [], [], 0)[0]:
+            screen[0] += os.read(master, 65536).decode("utf-8", "replace")
+        frame = screen[0].split("\033[H\033[J")[-1]
+        return all(part in frame for part in parts)
+
+    try:
+        until("a picture", lambda: shows("2 of 2 nodes up", "BY MESSAGES"))
+        contains(screen[0], "\033[?1049h")
+        lines = re.sub(r"\033\[\d*m", "", screen[0].split("\033[H\033[J")[-1])
+        lines = lines.split("\r\n")
+        equal(len(lines) <= 20 and max(map(len, lines)) <= 70, True, lines)
+        os.write(master, b"m")
+        until("the other list", lambda: shows("BY MAILBOX"))
+        b.kill()
+        until("that b is gone", lambda: shows("1 of 2 nodes up", "down"))
+        os.write(master, b"q")
+        equal(p.wait(20), 0)
+        shows()
+        equal(screen[0].endswith("\033[?25h\033[?1049l"), True)
+        equal(termios.tcgetattr(slave), before, "the terminal's state")
+        p = subprocess.Popen([scene.program, "top", "unix:" + a.socket],
+                             stdin=slave, stdout=slave,
+                             stderr=subprocess.PIPE, cwd=scene.dir,
+                             env=scene.env)
+        until("a picture", lambda: shows("1 of 1 nodes up"))
+        a.kill()
+        equal((p.wait(20), p.stderr.read()),
+              (1, b"hardtack: the node went away\n"))
+        equal(termios.tcgetattr(slave), before, "the terminal's state")
+    finally:
+        p.kill()
+        os.close(master)
+        os.close(slave)
+
+
 TABLE = [
+    ("top", top),
+    ("top_in_a_terminal", top_in_a_terminal),
     ("operator", operator),
     ("dashboard", dashboard),
     ("metrics", metrics),
