@@ -19,6 +19,7 @@ void config_init(struct config *config)
     memset(config, 0, sizeof(*config));
     config->node.size = sizeof(config->node);
     config->gateway.size = sizeof(config->gateway);
+    config->kv.size = sizeof(config->kv);
     config->file = "";
 }
 
@@ -170,6 +171,13 @@ static ht_err check(const struct config *config, char *error)
         (config->given[SECTION_GATEWAY] != 0 || config->allows_count > 0)) {
         snprintf(error, CONFIG_ERROR_MAX,
                  "%s: the gateway needs a port: [gateway] port", config->file);
+        err = HT_ECONFIG;
+    }
+    if (err == HT_OK && config->kv.directory == NULL &&
+        config->given[SECTION_KV] != 0) {
+        snprintf(error, CONFIG_ERROR_MAX,
+                 "%s: the store needs a directory: [kv] directory",
+                 config->file[0] != '\0' ? config->file : "options");
         err = HT_ECONFIG;
     }
     return err;

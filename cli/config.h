@@ -2,7 +2,7 @@
 /* config.h - the configuration file of `hardtack start`: text in, a ht_config
  * out.
  *
- *   [node] [security] [limits] [log] [gateway]      at most once each
+ *   [node] [security] [limits] [log] [gateway] [kv]        at most once each
  *   [listen NAME] [peer NAME] [plugin NAME] [allow NAME]   as many as wanted
  *
  * Every mistake is an error that names the file and the line: an unknown
@@ -18,6 +18,7 @@
 
 #include <hardtack.h>
 #include <hardtack/gateway.h>
+#include <hardtack/kv.h>
 
 #include "cli/setting.h"
 
@@ -26,7 +27,7 @@
 #define CONFIG_PLUGINS_MAX   64
 #define CONFIG_ALLOWS_MAX    1024
 /* How many sections there are that come once. */
-#define CONFIG_SECTIONS_ONCE 5
+#define CONFIG_SECTIONS_ONCE 6
 #define CONFIG_ERROR_MAX     512
 /* Of a file. */
 #define CONFIG_BYTES_MAX (1u << 20)
@@ -83,6 +84,8 @@ struct config {
     const char *gateway_origins;
     struct config_allow *allows;
     size_t allows_count;
+
+    ht_kv_config kv; /* directory NULL: no member of a store */
 
     uint64_t given[CONFIG_SECTIONS_ONCE];
     struct config_text *texts;

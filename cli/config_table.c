@@ -25,6 +25,7 @@ const struct section_kind config_sections[] = {
     [SECTION_LIMITS] = ONCE("limits"),
     [SECTION_LOG] = ONCE("log"),
     [SECTION_GATEWAY] = ONCE("gateway"),
+    [SECTION_KV] = ONCE("kv"),
     [SECTION_LISTEN] = LABELLED("listen", listeners, CONFIG_LISTENERS_MAX),
     [SECTION_PEER] = LABELLED("peer", peers, CONFIG_PEERS_MAX),
     [SECTION_PLUGIN] = LABELLED("plugin", plugins, CONFIG_PLUGINS_MAX),
@@ -66,6 +67,10 @@ static_assert(CONFIG_SECTIONS_ONCE == SECTION_LABELLED,
     {                                                                          \
         SECTION_GATEWAY, SETTING_##type, name,                                 \
             offsetof(struct config, gateway.field)                             \
+    }
+#define KV(name, type, field)                                                  \
+    {                                                                          \
+        SECTION_KV, SETTING_##type, name, offsetof(struct config, kv.field)    \
     }
 #define ALLOW(name, type, field)                                               \
     {                                                                          \
@@ -157,6 +162,23 @@ const struct setting config_settings[] = {
     GATEWAY("call_timeout", DURATION, call_timeout_ms),
     GATEWAY("deflate", BOOL, deflate),
     GATEWAY("dashboard", DASHBOARD, dashboard),
+
+    KV("store", STRING, store),
+    KV("directory", STRING, directory),
+    KV("bootstrap", BOOL, bootstrap),
+    KV("heartbeat", DURATION, heartbeat_ms),
+    KV("election", DURATION, election_ms),
+    KV("segment_bytes", SIZE, segment_bytes),
+    KV("snapshot_entries", COUNT, snapshot_after_entries),
+    KV("snapshot_bytes", SIZE, snapshot_after_bytes),
+    KV("trailing_entries", COUNT, trailing_entries),
+    KV("bytes", SIZE64, bytes_max),
+    KV("leases", COUNT, leases_max),
+    KV("watchers", COUNT, watchers_max),
+    KV("history", COUNT, history_max),
+    KV("history_bytes", SIZE, history_bytes_max),
+    KV("requests", COUNT, requests_max),
+    KV("request_timeout", DURATION, request_timeout_ms),
 
     ALLOW("claim", STRING, claim),
     ALLOW("targets", STRING, targets),

@@ -63,8 +63,10 @@ static bool find_word(const struct word *words,
 
 /* Digits, then a unit.  0 is refused: in ht_config it would silently mean the
  * default.  HT_INFINITE is no number either. */
-static bool
-read_number(const struct word *units, const char *text, uint32_t *ret_value)
+static bool read_wide(const struct word *units,
+                      const char *text,
+                      uint64_t max,
+                      uint64_t *ret_value)
 {
     uint64_t value = 0;
     unsigned unit = 0;
@@ -87,11 +89,23 @@ read_number(const struct word *units, const char *text, uint32_t *ret_value)
         return false;
     }
     value *= unit;
-    if (value == 0 || value >= HT_INFINITE) {
+    if (value == 0 || value > max) {
         return false;
     }
-    *ret_value = (uint32_t)value;
+    *ret_value = value;
     return true;
+}
+
+static bool
+read_number(const struct word *units, const char *text, uint32_t *ret_value)
+{
+    uint64_t value = 0;
+    bool good = read_wide(units, text, HT_INFINITE - 1, &value);
+
+    if (good) {
+        *ret_value = (uint32_t)value;
+    }
+    return good;
 }
 
 static const char *read_port(const char *text, int *ret_port)
@@ -195,6 +209,10 @@ setting_read(enum setting_type type, const char *text, void *ret_value)
         return read_number(sizes, text, ret_value)
                    ? NULL
                    : "a size such as 65536, 64KiB or 8MiB, below 4GiB";
+    case SETTING_SIZE64:
+        return read_wide(sizes, text, UINT64_C(1) << 40, ret_value)
+                   ? NULL
+                   : "a size such as 512MiB or 4GiB, up to 1024GiB";
     case SETTING_DURATION:
         return read_number(durations, text, ret_value)
                    ? NULL
@@ -258,6 +276,8 @@ size_t setting_size(enum setting_type type)
         return sizeof(const char *);
     case SETTING_BOOL:
         return sizeof(bool);
+    case SETTING_SIZE64:
+        return sizeof(uint64_t);
     case SETTING_PORT:
     case SETTING_COUNT:
     case SETTING_SIZE:

@@ -15,6 +15,7 @@ enum setting_type {
     SETTING_PORT,        /* int: 1 to 65535, or "any" */
     SETTING_COUNT,       /* uint32_t */
     SETTING_SIZE,        /* uint32_t, bytes: 65536, 64KiB, 8MiB, 1GiB */
+    SETTING_SIZE64,      /* uint64_t, the same: up to 1024GiB */
     SETTING_DURATION,    /* uint32_t, ms: 500ms, 5s, 2m, 1h */
     SETTING_MICROS,      /* uint32_t, us: 50us, 1ms, or "off" */
     SETTING_ENCRYPTION,  /* ht_encryption */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <hardtack/gateway.h>
+#include <hardtack/kv.h>
 
 #include "cli/cli.h"
 #include "cli/config.h"
@@ -31,6 +32,7 @@ struct daemon {
     struct plugins plugins;
     ht_node *node;
     ht_gateway *gateway; /* NULL: none */
+    ht_kv *kv;           /* NULL: no member of a store */
     char socket[300];    /* the admin socket, "" if none */
 };
 
@@ -274,9 +276,30 @@ static void drain(struct daemon *daemon)
     if (daemon->gateway != NULL) {
         ht_gateway_drain(daemon->gateway, 0);
     }
+    /* Its members talk to each other all the time: nothing would run empty. */
+    ht_kv_free(daemon->kv);
+    daemon->kv = NULL;
     err = ht_node_drain(daemon->node, 0);
     logger_line(&daemon->logger, err == HT_OK ? HT_LOG_INFO : HT_LOG_WARN,
                 "HT-NODE-DRAINED", "err=%s", ht_errname(err));
+}
+
+static int start_kv(struct daemon *daemon)
+{
+    const ht_kv_config *config = &daemon->config.kv;
+    const char *words;
+    ht_err err;
+
+    if (config->directory == NULL) {
+        return EXIT_OK;
+    }
+    err = ht_kv_start(daemon->node, config, &daemon->kv);
+    if (err == HT_OK) {
+        return EXIT_OK;
+    }
+    words = ht_raft_start_error();
+    return cli_fail("the store in %s does not start: %s", config->directory,
+                    words[0] != '\0' ? words : ht_strerror(err));
 }
 
 /* After the plugins: clients find the actors that they come for. */
@@ -323,6 +346,10 @@ static int start_node(struct daemon *daemon)
         return cli_fail("the node does not start: %s",
                         words[0] != '\0' ? words : ht_strerror(err));
     }
+    /* Before the plugins, which may use it. */
+    if (start_kv(daemon) != EXIT_OK) {
+        return EXIT_FAILED;
+    }
     err = plugins_start(&daemon->plugins, &daemon->config, daemon->node,
                         &daemon->logger, error);
     return err == HT_OK ? start_gateway(daemon) : cli_fail("%s", error);
@@ -362,6 +389,7 @@ int cmd_start(int argc, char **argv)
         drain(&daemon);
     }
     ht_gateway_free(daemon.gateway);
+    ht_kv_free(daemon.kv);
     ht_node_free(daemon.node);
     plugins_stop(&daemon.plugins);
     if (code == EXIT_OK && daemon.options.port_file != NULL) {

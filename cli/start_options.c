@@ -50,6 +50,9 @@ static const struct {
     {"gateway", "public", NULL},
     {"gateway", "token_key_file", NULL},
     {"gateway", "dashboard", NULL},
+    {"kv", "directory", NULL},
+    {"kv", "bootstrap", "yes"},
+    {"kv", "store", NULL},
 };
 #define SETTINGS_COUNT (sizeof(settings) / sizeof(settings[0]))
 
@@ -99,6 +102,12 @@ static const struct argp_option options[] = {
      "machine too",
      6},
     {"token-key-file", OPT_SETTING + 24, "FILE", 0, "opens their tokens", 6},
+    {NULL, 0, NULL, 0, "A member of a replicated store:", 7},
+    {"kv-directory", OPT_SETTING + 26, "DIR", 0,
+     "where it is kept (default: no member)", 7},
+    {"kv-bootstrap", OPT_SETTING + 27, NULL, 0,
+     "the first member: make a new store, if the directory is empty", 7},
+    {"kv-store", OPT_SETTING + 28, "NAME", 0, "its name (default: kv)", 7},
     {NULL, 0, NULL, 0, "Output:", 5},
     {"log-level", OPT_SETTING + 20, "LEVEL", 0, "debug, info, warn, error", 5},
     {"log-format", OPT_SETTING + 21, "FORMAT", 0, "text or json", 5},
