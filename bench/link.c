@@ -2,24 +2,21 @@
 /* link.c - actors on two nodes in two processes over loopback.
  *
  *   link rpc SIZE SECONDS ENC WAIT CALLERS   p50 p99 in us, calls/s
- *   link cast SIZE SECONDS ENC               messages/s, every one counted
+ *   link cast SIZE SECONDS ENC               messages/s, every one counted,
+ *                                            its number and its end checked
  *   link connect COUNT ENC                   dial until ready: p50 in us
  *   link memory PEERS ENC                    resident bytes a connected peer
  *
  * ENC: none, cookie.  WAIT: spin (poll before sleeping, long enough to stay
  * awake), block (never poll), one (never poll, both on one processor).
  */
-#include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <hardtack.h>
+
+#include "bench/measure.h"
 
 #define SAMPLES_MAX (1u << 20)
 #define COOKIE      "5f1d0c7f3b0f4e0ca1f0b6d2f4f6b0c8a9e3d7c1"
@@ -27,14 +24,6 @@
 static ht_encryption encryption = HT_ENCRYPT_NONE;
 static uint32_t spin_us = HT_INFINITE;
 static int server_cpu = -1; /* where to pin the server; the client on 0 */
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void must(ht_err err, const char *what)
 {
@@ -64,59 +53,38 @@ static ht_node *start(const char *name, int port, unsigned threads)
     return node;
 }
 
-/* Where the scheduler puts two processes decides a round trip: apart, a
- * sleeping one costs some 30 us to wake; on one processor, a switch. So it is
- * said, not left to chance. */
-static void pin(int cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu, &set);
-    (void)sched_setaffinity(0, sizeof(set), &set);
-}
-
-/* Processor time of this process and of its children that ended, both sides of
- * a measurement: steadier than the clock on a machine that does other work. */
-static double cpu_ns(void)
-{
-    double ns = 0;
-    int who[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
-
-    for (size_t i = 0; i < 2; i++) {
-        struct rusage r;
-        getrusage(who[i], &r);
-        ns += 1e9 * (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
-              1e3 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
-    }
-    return ns;
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double percentile(uint32_t *samples, size_t n, double p)
-{
-    size_t i = (size_t)(p * (double)n);
-
-    qsort(samples, n, sizeof(*samples), compare);
-    return samples[i < n ? i : n - 1] / 1000.0;
-}
-
 /* ---- the server's process ---- */
 
 static uint64_t sink_count;
+
+/* A cast's first bytes are its number, the last says so again. */
+static void stamp(uint8_t *payload, size_t size, uint64_t number)
+{
+    memcpy(payload, &number, sizeof(number));
+    payload[size - 1] = (uint8_t)(number % 251);
+}
+
+static void check_stamp(ht_bytes args)
+{
+    uint64_t number = 0;
+
+    if (args.len > sizeof(number)) {
+        memcpy(&number, args.data, sizeof(number));
+    }
+    if (args.len <= sizeof(number) || number != sink_count ||
+        ((const uint8_t *)args.data)[args.len - 1] != number % 251) {
+        fprintf(stderr, "link: not message %llu\n",
+                (unsigned long long)sink_count);
+        exit(1);
+    }
+}
 
 static ht_err server_handle(ht_actor *self, const ht_msg *msg, ht_call call)
 {
     ht_bytes args = ht_msg_args(msg);
 
     if (call.id == 0) {
+        check_stamp(args);
         sink_count++;
         return HT_OK;
     }
@@ -204,7 +172,8 @@ static void rpc_done(ht_actor *self, const ht_reply *reply, void *arg)
     uint64_t t = now_ns();
     uint64_t sent = (uint64_t)(uintptr_t)arg;
 
-    if (reply->err != HT_OK || reply->len != rpc.size) {
+    if (reply->err != HT_OK || reply->len != rpc.size ||
+        memcmp(reply->data, rpc.payload, rpc.size) != 0) {
         atomic_fetch_add(&rpc.failed, 1);
     } else if (sent >= rpc.start) {
         size_t i = atomic_fetch_add(&rpc.count, 1);
@@ -262,7 +231,8 @@ static int run_rpc(size_t size, double seconds, int callers)
     node = start("client", 0, 1);
     rpc.to = server_of(node, port);
     rpc.size = size;
-    rpc.payload = calloc(1, size + 1);
+    rpc.payload = malloc(size + 1);
+    memset(rpc.payload, 'x', size + 1);
     rpc.samples = calloc(SAMPLES_MAX, sizeof(*rpc.samples));
     rpc.start = now_ns() + 200000000u;
     rpc.end = rpc.start + (uint64_t)(seconds * 1e9);
@@ -313,8 +283,10 @@ static ht_err stream_some(ht_actor *self)
         return HT_OK;
     }
     for (int i = 0; i < 512; i++) {
-        ht_err err =
-            ht_cast(node, stream.to, "data", stream.payload, stream.size);
+        ht_err err;
+
+        stamp(stream.payload, stream.size, stream.sent);
+        err = ht_cast(node, stream.to, "data", stream.payload, stream.size);
         if (err == HT_EBUSY) {
             return ht_notify_writable(self, stream.to);
         }
@@ -433,23 +405,6 @@ static int run_connect(size_t count)
 
 /* ---- memory ---- */
 
-static long resident(pid_t pid)
-{
-    char path[64];
-    long pages = 0;
-    FILE *f;
-
-    snprintf(path, sizeof(path), "/proc/%ld/statm", (long)pid);
-    f = fopen(path, "r");
-    if (f == NULL || fscanf(f, "%*d %ld", &pages) != 1) {
-        pages = 0;
-    }
-    if (f != NULL) {
-        fclose(f);
-    }
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
 /* One process with `count` nodes that all dial the server: the server's growth
  * is the cost of an accepted peer. */
 static int run_memory(size_t count)
@@ -513,7 +468,8 @@ int main(int argc, char **argv)
         pin(0);
         return run_rpc((size_t)atol(argv[2]), atof(argv[3]), atoi(argv[6]));
     }
-    if (argc == 5 && strcmp(argv[1], "cast") == 0 && set_encryption(argv[4])) {
+    if (argc == 5 && strcmp(argv[1], "cast") == 0 && set_encryption(argv[4]) &&
+        atol(argv[2]) > (long)sizeof(uint64_t)) {
         spin_us = 0;
         return run_cast((size_t)atol(argv[2]), atof(argv[3]));
     }

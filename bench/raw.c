@@ -3,38 +3,26 @@
  * processes, no actors.  bench/run puts these figures beside ours.
  *
  *   raw rpc  SIZE SECONDS block|spin|one  one at a time: p50 p99 in us, calls/s
- *   raw cast SIZE SECONDS                 one way: messages/s, checked
  *                                         (apart; spinning; on one CPU)
+ *   raw many SIZE SECONDS COUNT           that many in flight: calls/s
+ *   raw cast SIZE SECONDS                 one way: messages/s, counted
  *   raw connect COUNT                     connect and one byte back: p50 in us
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "bench/measure.h"
 
 #define HEAD        8
 #define BATCH_BYTES (64 * 1024)
 #define SAMPLES_MAX (1u << 20)
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void die(const char *what)
 {
@@ -132,49 +120,6 @@ static void write_all(int fd, const uint8_t *buf, size_t len)
     }
 }
 
-/* Where the scheduler puts two processes decides a round trip: apart, a
- * sleeping one costs some 30 us to wake; on one processor, a switch. So it is
- * said, not left to chance. */
-static void pin(int cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET((size_t)cpu, &set);
-    (void)sched_setaffinity(0, sizeof(set), &set);
-}
-
-/* Processor time of this process and of its children that ended, both sides of
- * a measurement: steadier than the clock on a machine that does other work. */
-static double cpu_ns(void)
-{
-    double ns = 0;
-    int who[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
-
-    for (size_t i = 0; i < 2; i++) {
-        struct rusage r;
-        getrusage(who[i], &r);
-        ns += 1e9 * (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
-              1e3 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
-    }
-    return ns;
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double percentile(const uint32_t *sorted, size_t n, double p)
-{
-    size_t i = (size_t)(p * (double)n);
-
-    return sorted[i < n ? i : n - 1] / 1000.0;
-}
-
 static void echo_server(int listener, size_t frame, bool spin)
 {
     int one = 1;
@@ -231,11 +176,65 @@ static void rpc(size_t size, double seconds, const char *wait_by)
     close(fd);
     while (wait(NULL) > 0) {
     }
-    qsort(samples, count, sizeof(*samples), compare);
     printf("p50_us=%.2f p99_us=%.2f calls_s=%.0f\n",
            percentile(samples, count, 0.5), percentile(samples, count, 0.99),
            (double)count / ((double)(t - start) / 1e9));
     free(samples);
+    free(buf);
+}
+
+static void echo_what_comes(int listener)
+{
+    int one = 1;
+    int fd = accept(listener, NULL, NULL);
+    uint8_t *buf = malloc(4u * BATCH_BYTES);
+    ssize_t n;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    while ((n = recv(fd, buf, 4u * BATCH_BYTES, 0)) > 0) {
+        write_all(fd, buf, (size_t)n);
+    }
+    free(buf);
+}
+
+/* Each answer that comes is a call that goes; one write for all that came
+ * together, as a node has it. */
+static void many(size_t size, double seconds, size_t count)
+{
+    struct sockaddr_in address;
+    size_t frame = size + HEAD;
+    int listener = listen_any(&address);
+    uint8_t *buf = calloc(count, frame);
+    uint64_t start, end;
+    size_t bytes = 0;
+    size_t n;
+    int fd, ep;
+
+    pin(0);
+    if (fork() == 0) {
+        pin(1);
+        echo_what_comes(listener);
+        _exit(0);
+    }
+    fd = dial(&address);
+    ep = watch(fd);
+    start = now_ns();
+    end = start + (uint64_t)(seconds * 1e9);
+    write_all(fd, buf, count * frame);
+    while (now_ns() < end) {
+        n = read_some(fd, ep, false, buf, count * frame);
+        if (n == 0) {
+            die("read");
+        }
+        bytes += n;
+        write_all(fd, buf, n);
+    }
+    end = now_ns();
+    close(fd);
+    while (wait(NULL) > 0) {
+    }
+    printf("calls_s=%.0f\n",
+           (double)(bytes / frame) / ((double)(end - start) / 1e9));
     free(buf);
 }
 
@@ -357,7 +356,6 @@ static void connects(size_t count)
     }
     while (wait(NULL) > 0) {
     }
-    qsort(samples, count, sizeof(*samples), compare);
     printf("p50_us=%.2f\n", percentile(samples, count, 0.5));
     free(samples);
 }
@@ -366,6 +364,8 @@ int main(int argc, char **argv)
 {
     if (argc == 5 && strcmp(argv[1], "rpc") == 0) {
         rpc((size_t)atol(argv[2]), atof(argv[3]), argv[4]);
+    } else if (argc == 5 && strcmp(argv[1], "many") == 0) {
+        many((size_t)atol(argv[2]), atof(argv[3]), (size_t)atol(argv[4]));
     } else if (argc == 4 && strcmp(argv[1], "cast") == 0) {
         cast((size_t)atol(argv[2]), atof(argv[3]));
     } else if (argc == 3 && strcmp(argv[1], "connect") == 0) {
@@ -373,8 +373,8 @@ int main(int argc, char **argv)
     } else {
         fprintf(
             stderr,
-            "usage: raw rpc SIZE SECONDS block|spin|one | cast SIZE SECONDS | "
-            "connect COUNT\n");
+            "usage: raw rpc SIZE SECONDS block|spin|one | many SIZE SECONDS "
+            "COUNT | cast SIZE SECONDS | connect COUNT\n");
         return 2;
     }
     return 0;
