@@ -278,13 +278,12 @@ static bool kill_leader(struct story *story)
 
     demo_heading("The leader is killed (-9).");
     new.not_this = old.index;
-    ok =
-        demo_check(demo, ok && demo_kill(demo, old.index) == EXIT_OK,
-                   "%s led in term %llu, and is dead",
-                   demo->nodes[old.index].name, (unsigned long long)old.term) &&
-        demo_check(demo, demo_wait(demo, find_leader, &new),
-                   "%s leads in term %llu", demo->nodes[new.index].name,
-                   (unsigned long long)new.term);
+    ok = demo_check(demo, ok && demo_kill(demo, old.index) == EXIT_OK,
+                    "%s led in term %llu, and is dead",
+                    demo->nodes[old.index].name, (unsigned long long)old.term);
+    ok = ok && demo_wait(demo, find_leader, &new);
+    ok = demo_check(demo, ok, "%s leads in term %llu",
+                    demo->nodes[new.index].name, (unsigned long long)new.term);
     ok = ok && writes_go_on(story);
     story->stopped_ms[0] = demo_load_gap_ms(story->load);
     if (!demo_check(demo, ok, "writes go on after %.0f ms",
@@ -329,11 +328,11 @@ static bool cut_leader(struct story *story)
     (void)demo_load_gap_ms(story->load);
     cut_off(story, old.index, true);
     new.not_this = old.index;
-    ok =
-        demo_check(demo, ok && demo_wait(demo, find_leader, &new),
-                   "%s led, and is alone; %s leads in term %llu", name,
-                   demo->nodes[new.index].name, (unsigned long long)new.term) &&
-        writes_go_on(story);
+    ok = ok && demo_wait(demo, find_leader, &new);
+    ok = demo_check(demo, ok, "%s led, and is alone; %s leads in term %llu",
+                    name, demo->nodes[new.index].name,
+                    (unsigned long long)new.term);
+    ok = ok && writes_go_on(story);
     story->stopped_ms[1] = demo_load_gap_ms(story->load);
     demo_check(demo, ok, "writes go on after %.0f ms", story->stopped_ms[1]);
     demo_check(demo, !reads_at(demo, old.index, false),

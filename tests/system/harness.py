@@ -218,7 +218,10 @@ class Node:
 
     def run(self, command, *args, **kwargs):
         """A command of the program against this node, over its socket."""
-        return self.scene.run(command, "--node", "unix:" + self.socket, *args,
+        head = [command]
+        if command in ("kv", "raft"):  # whose commands are two words
+            head, args = [command, args[0]], args[1:]
+        return self.scene.run(*head, "--node", "unix:" + self.socket, *args,
                               **kwargs)
 
     def peers(self):
