@@ -27,6 +27,7 @@ struct raft {
     const char *arguments[ARGUMENTS_MAX];
     size_t count;
     bool learner;
+    bool asks; /* a node */
     struct client client;
     char actor[96];
 };
@@ -358,7 +359,7 @@ static error_t parse_raft(int key, char *arg, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         /* Those that ask no node have no options of one. */
-        if (state->root_argp->children != NULL) {
+        if (raft->asks) {
             state->child_inputs[0] = &raft->opts;
         }
         return 0;
@@ -402,14 +403,16 @@ static int run_command(size_t i, int argc, char **argv)
 {
     static const struct argp_child children[] = {{&client_argp, 0, NULL, 0},
                                                  {NULL, 0, NULL, 0}};
+    struct raft raft = {.command = commands[i].name,
+                        .group = "kv",
+                        .asks = commands[i].timeout_ms != 0};
     const struct argp argp = {commands[i].options,
                               parse_raft,
                               commands[i].arguments,
                               commands[i].doc,
-                              commands[i].timeout_ms != 0 ? children : NULL,
+                              raft.asks ? children : NULL,
                               NULL,
                               NULL};
-    struct raft raft = {.command = commands[i].name, .group = "kv"};
 
     if (argp_parse(&argp, argc, argv, 0, NULL, &raft) != 0) {
         return EXIT_USAGE;
@@ -419,8 +422,7 @@ static int run_command(size_t i, int argc, char **argv)
                        commands[i].arguments);
         return EXIT_USAGE;
     }
-    return commands[i].timeout_ms != 0 ? ask_node(&raft, i)
-                                       : commands[i].run(&raft);
+    return raft.asks ? ask_node(&raft, i) : commands[i].run(&raft);
 }
 
 static void print_help(FILE *out)

@@ -139,6 +139,7 @@ def stopped(scene):
 # ---- partitions ------------------------------------------------------------
 
 def partitions(store):
+    store.write(1)
     load = Load(store)
     for _ in range(2):
         alone = store.leader()
