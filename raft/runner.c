@@ -30,17 +30,22 @@ struct hti_runner {
     _Atomic uint64_t busy_us;
 };
 
-static void give(struct hti_runner *runner, struct hti_jobs *done)
+static void poke(struct hti_runner *runner)
 {
     uint64_t one = 1;
 
+    (void)!write(runner->fd, &one, sizeof(one));
+}
+
+static void give(struct hti_runner *runner, struct hti_jobs *done)
+{
     if (STAILQ_EMPTY(done)) {
         return;
     }
     (void)pthread_mutex_lock(&runner->done_lock);
     STAILQ_CONCAT(&runner->done, done);
     (void)pthread_mutex_unlock(&runner->done_lock);
-    (void)!write(runner->fd, &one, sizeof(one));
+    poke(runner);
 }
 
 static uint64_t now_us(void)
@@ -93,6 +98,7 @@ static void *run_log(void *arg)
     struct hti_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
     struct hti_jobs done = STAILQ_HEAD_INITIALIZER(done);
     unsigned wait_ms = 0;
+    bool full = false;
 
     while (wait_for(&runner->log, &jobs, wait_ms)) {
         uint64_t began = now_us();
@@ -100,6 +106,11 @@ static void *run_log(void *arg)
         hti_store_run_log(runner->store, &jobs, &done);
         atomic_fetch_add(&runner->busy_us, now_us() - began);
         give(runner, &done);
+        /* A full disk ends no job that would tell. */
+        if (full != atomic_load(&runner->store->full)) {
+            full = !full;
+            poke(runner);
+        }
         wait_ms = 0;
         if (!STAILQ_EMPTY(&jobs)) {
             wait_ms = atomic_load(&runner->store->full) ? ROOM_MS : SPARE_MS;
