@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kv/messages.h"
+#include "kv/use.h"
 
 static _Thread_local char reason[320];
 
@@ -15,30 +16,25 @@ const char *ht_kv_reason(void)
     return reason;
 }
 
-/* A stub of this node's front, for one call. */
-static ht_err open_stub(ht_node *node, const char *store, ht_stub **ret_stub)
+ht_err hti_kv_stub_open(ht_node *node,
+                        ht_ref actor,
+                        const ProtobufCServiceDescriptor *descriptor,
+                        ht_stub **ret_stub)
 {
-    ht_ref front;
     ht_err err;
 
     reason[0] = '\0';
     if (ht_current() != NULL) {
         return HT_EINVAL;
     }
-    err = ht_kv_front(node, store, &front);
+    err = ht_stub_new(node, actor, descriptor, ret_stub);
     if (err == HT_OK) {
-        err = ht_stub_new(node, front, &hardtack__kv__store__descriptor,
-                          ret_stub);
-    }
-    if (err == HT_OK) {
-        /* The front gives up before. */
         ht_stub_set_timeout(*ret_stub, HT_INFINITE);
     }
     return err;
 }
 
-/* Free the stub; err, if something else went wrong. */
-static ht_err close_stub(ht_stub *stub, ht_err err)
+ht_err hti_kv_stub_close(ht_stub *stub, ht_err err)
 {
     const char *words = "";
     ht_err called = ht_stub_error(&words);
@@ -49,6 +45,17 @@ static ht_err close_stub(ht_stub *stub, ht_err err)
     }
     ht_stub_free(stub);
     return err;
+}
+
+static ht_err open_store(ht_node *node, const char *store, ht_stub **ret_stub)
+{
+    ht_ref front;
+    ht_err err = ht_kv_front(node, store, &front);
+
+    return err == HT_OK
+               ? hti_kv_stub_open(node, front, &hardtack__kv__store__descriptor,
+                                  ret_stub)
+               : err;
 }
 
 /* ---- get ----------------------------------------------------------------- */
@@ -105,14 +112,14 @@ ht_err ht_kv_get(ht_node *node,
     if (key == NULL || ret_value == NULL) {
         return HT_EINVAL;
     }
-    err = open_stub(node, store, &stub);
+    err = open_store(node, store, &stub);
     if (err != HT_OK) {
         return err;
     }
     request.key = (char *)(uintptr_t)key;
     request.stale = stale;
     hardtack__kv__store__get(ht_stub_service(stub), &request, on_got, &got);
-    err = close_stub(stub, got.err);
+    err = hti_kv_stub_close(stub, got.err);
     if (err == HT_OK) {
         *ret_value = got.value;
     }
@@ -144,7 +151,7 @@ ht_err ht_kv_put(ht_node *node,
     if (key == NULL || (data == NULL && len > 0)) {
         return HT_EINVAL;
     }
-    err = open_stub(node, store, &stub);
+    err = open_store(node, store, &stub);
     if (err != HT_OK) {
         return err;
     }
@@ -156,7 +163,7 @@ ht_err ht_kv_put(ht_node *node,
     request.ttl_ms = opts != NULL ? opts->ttl_ms : 0;
     hardtack__kv__store__put(ht_stub_service(stub), &request, on_put,
                              &revision);
-    err = close_stub(stub, HT_OK);
+    err = hti_kv_stub_close(stub, HT_OK);
     if (err == HT_OK && ret_revision != NULL) {
         *ret_revision = revision;
     }
@@ -195,7 +202,7 @@ ht_err ht_kv_swap(ht_node *node,
     if (key == NULL || (data == NULL && len > 0)) {
         return HT_EINVAL;
     }
-    err = open_stub(node, store, &stub);
+    err = open_store(node, store, &stub);
     if (err != HT_OK) {
         return err;
     }
@@ -210,7 +217,7 @@ ht_err ht_kv_swap(ht_node *node,
     request.ttl_ms = opts != NULL ? opts->ttl_ms : 0;
     hardtack__kv__store__compare_and_swap(ht_stub_service(stub), &request,
                                           on_swapped, &swapped);
-    err = close_stub(stub, swapped.done ? HT_OK : HT_EEXIST);
+    err = hti_kv_stub_close(stub, swapped.done ? HT_OK : HT_EEXIST);
     if (err == HT_OK && ret_revision != NULL) {
         *ret_revision = swapped.revision;
     }
@@ -234,7 +241,7 @@ ht_err ht_kv_del(ht_node *node, const char *store, const char *key)
     if (key == NULL) {
         return HT_EINVAL;
     }
-    err = open_stub(node, store, &stub);
+    err = open_store(node, store, &stub);
     if (err != HT_OK) {
         return err;
     }
@@ -242,5 +249,5 @@ ht_err ht_kv_del(ht_node *node, const char *store, const char *key)
     request.key = (char *)(uintptr_t)key;
     hardtack__kv__store__del(ht_stub_service(stub), &request, on_deleted,
                              &deleted);
-    return close_stub(stub, deleted > 0 ? HT_OK : HT_ENOENT);
+    return hti_kv_stub_close(stub, deleted > 0 ? HT_OK : HT_ENOENT);
 }

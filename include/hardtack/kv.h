@@ -145,6 +145,76 @@ HT_API HT_MUSTUSE ht_err ht_kv_del(ht_node *node,
                                    const char *store,
                                    const char *key);
 
+/* ---- names of the whole cluster ---------------------------------------------
+ */
+
+/** Zero everywhere is the default. */
+typedef struct ht_global_config {
+    size_t size;       /* sizeof(ht_global_config) or 0 */
+    const char *store; /* that holds the names; NULL: "kv" */
+    uint32_t lease_ms; /* until a dead node's names are free; 0: 10000; at least
+                        * 1000 */
+} ht_global_config;
+/** Say how this node holds names, before it first does; HT_EEXIST: it has
+ *  begun.  HT_EINVAL, HT_ENOMEM, HT_ECLOSED. */
+HT_API HT_MUSTUSE ht_err ht_global_start(ht_node *node,
+                                         const ht_global_config *config);
+
+/**
+ * Give a local actor a name that no other actor of the cluster has.  It is held
+ * by a lease of this node: until the actor ends, the name is given back, or the
+ * node has not reached the store for so long that the lease may have ended.
+ * Then the actor is cast "HtGlobalLost" with the name (a string) and the token
+ * (a u64), a fifth of the lease's time before anybody else can hold the name.
+ *
+ * *ret_token (may be NULL) is the fencing token: greater than that of every
+ * holder before.  Who writes to something shared on behalf of the name gives
+ * the token along, and what is shared refuses one that is less than it has
+ * seen.
+ *
+ * HT_EEXIST: another actor has it.  HT_ENOPROC: the actor has ended, or is not
+ * of this node.  Blocks and fails as ht_kv_put().  In a handler: the service
+ * Names of kv.proto.
+ */
+HT_API HT_MUSTUSE ht_err ht_register_global(ht_node *node,
+                                            const char *name,
+                                            ht_ref ref,
+                                            uint64_t *ret_token);
+/** Give it back.  HT_ENOENT: this node does not hold it.  As above. */
+HT_API ht_err ht_unregister_global(ht_node *node, const char *name);
+/** Who has the name now, a linearizable read.  ret_token may be NULL.
+ *  HT_ENOENT: nobody.  As above. */
+HT_API HT_MUSTUSE ht_err ht_whereis_global(ht_node *node,
+                                           const char *name,
+                                           ht_ref *ret_ref,
+                                           uint64_t *ret_token);
+
+/** An actor of which the cluster has one. */
+typedef struct ht_singleton_config {
+    size_t size;                 /* sizeof(ht_singleton_config) or 0 */
+    const char *name;            /* its global name; 1 to 200 bytes; required */
+    const ht_behavior *behavior; /* of the instance; borrowed; required */
+    void *arg;                   /* as ht_spawn()'s */
+    ht_spawn_opts opts;          /* copied; name and link are not for here */
+} ht_singleton_config;
+/**
+ * Let this node be one of those that may run the actor.  Called on several
+ * nodes, one of them runs it, under its global name; when it ends it is started
+ * again, and when its node dies, or is cut off from the store, another's takes
+ * over, once the lease has ended.  A node that is cut off kills its instance
+ * before that.  The instance is cast "HtGlobalHeld" with the name and the
+ * fencing token once it has the name.  It runs until ht_singleton_stop() or the
+ * end of the node.
+ *
+ * Returns HT_OK, HT_EEXIST (this node has one of that name), HT_EINVAL,
+ * HT_ENOMEM, HT_ECLOSED.  Does not wait for the instance.
+ */
+HT_API HT_MUSTUSE ht_err ht_singleton_start(ht_node *node,
+                                            const ht_singleton_config *config);
+/** Stop running it here, and give it to another node.  Does not wait: it is
+ * done when ht_whereis(node, "hardtack.singleton.NAME") is none.  HT_ENOENT. */
+HT_API ht_err ht_singleton_stop(ht_node *node, const char *name);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kv/names.h"
+
+#include <hardtack/args.h>
+#include <hardtack/service.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/utf8.h"
+#include "kv/clock.h"
+#include "kv/front.h"
+#include "kv/limits.h"
+#include "kv/messages.h"
+
+#define LEASE_DEFAULT_MS 10000u
+#define NAME_MAX_BYTES   255u
+#define NAMES_MAX        65536u
+/* Of the lease's time: how often it is kept alive, and how long before its end
+ * it is given up. */
+#define PARTS 5u
+
+typedef Hardtack__Kv__Names_Service Names;
+typedef Hardtack__Kv__ClaimRequest ClaimRequest;
+typedef Hardtack__Kv__ClaimReply ClaimReply;
+typedef Hardtack__Kv__NameRecord NameRecord;
+
+enum name_state {
+    NAME_WAITING,  /* for the lease */
+    NAME_CLAIMING, /* asked of the store */
+    NAME_HELD,
+    NAME_GONE, /* lost or given up while it was claimed: an answer will come */
+};
+
+struct name {
+    TAILQ_ENTRY(name) link;
+    struct names *names;
+    enum name_state state;
+    ht_ref ref;
+    uint64_t monitor;
+    uint64_t token;
+    uint64_t lease;                           /* it was claimed with */
+    Hardtack__Kv__ClaimReply_Closure closure; /* until it is held */
+    void *closure_data;
+    char text[NAME_MAX_BYTES + 1];
+};
+TAILQ_HEAD(name_list, name);
+
+struct names {
+    Names service; /* first */
+    ht_node *node;
+    ht_actor *self;
+    ht_stub *store;
+    struct name_list list;
+    size_t count;
+    uint32_t lease_ms;
+    uint64_t lease;       /* 0: none */
+    uint64_t deadline_ms; /* it has not ended before; while there is one */
+    uint64_t asked_ms;    /* when the request under way was sent */
+    bool asking;          /* for a lease, or to keep it alive */
+    char store_name[65];
+};
+
+bool hti_kv_global_name_valid(const char *name, size_t max)
+{
+    size_t len = strlen(name);
+
+    return len > 0 && len <= max && hti_utf8_printable(name, len);
+}
+
+static void key_of(const char *name, char ret[300])
+{
+    (void)snprintf(ret, 300, "%s%s", HTI_KV_NAMES_PREFIX, name);
+}
+
+static struct name *find(struct names *names, const char *text)
+{
+    struct name *name;
+
+    TAILQ_FOREACH (name, &names->list, link) {
+        if (name->state != NAME_GONE && strcmp(name->text, text) == 0) {
+            return name;
+        }
+    }
+    return NULL;
+}
+
+static void forget(struct name *name)
+{
+    struct names *names = name->names;
+
+    if (name->monitor != 0) {
+        (void)ht_demonitor(names->self, name->monitor);
+    }
+    TAILQ_REMOVE(&names->list, name, link);
+    names->count--;
+    free(name);
+}
+
+/* The claim is answered, one way or the other. */
+static void answer(struct name *name, const ClaimReply *reply)
+{
+    if (name->closure != NULL) {
+        name->closure(reply, name->closure_data);
+        name->closure = NULL;
+    }
+}
+
+static void refuse(struct name *name, ht_err err, const char *words)
+{
+    if (name->closure != NULL) {
+        ht_fail(name->closure_data, err, words);
+        name->closure = NULL;
+    }
+}
+
+/* ---- giving back --------------------------------------------------------- */
+
+static void on_given_back(const SwapReply *reply, void *arg)
+{
+    (void)reply;
+    (void)arg; /* if it failed, the lease's end does it */
+}
+
+/* Only what we put there. */
+static void give_back(struct names *names, const char *text, uint64_t token)
+{
+    SwapRequest request = HARDTACK__KV__SWAP_REQUEST__INIT;
+    char key[300];
+
+    key_of(text, key);
+    request.key = key;
+    request.expected_case =
+        HARDTACK__KV__SWAP_REQUEST__EXPECTED_EXPECT_REVISION;
+    request.expect_revision = token;
+    request.data_case = HARDTACK__KV__SWAP_REQUEST__DATA_REMOVE;
+    request.remove = true;
+    hardtack__kv__store__compare_and_swap(ht_stub_service(names->store),
+                                          &request, on_given_back, NULL);
+}
+
+static void drop(struct name *name)
+{
+    if (name->state == NAME_CLAIMING) {
+        name->state = NAME_GONE;
+        refuse(name, HT_ECANCELLED, "the actor has ended, or gave it up");
+        return;
+    }
+    if (name->state == NAME_HELD) {
+        give_back(name->names, name->text, name->token);
+    }
+    refuse(name, HT_ECANCELLED, "the actor has ended, or gave it up");
+    forget(name);
+}
+
+/* ---- claiming ------------------------------------------------------------ */
+
+static void tell(struct names *names, const struct name *name)
+{
+    ht_args args = HT_ARGS_INIT;
+
+    ht_args_str(&args, name->text);
+    ht_args_u64(&args, name->token);
+    if (ht_args_cast(names->node, name->ref, "HtGlobalLost", &args) != HT_OK) {
+        /* Its mailbox is full: an actor that cannot be told must not go on. */
+        (void)ht_kill(names->node, name->ref);
+    }
+}
+
+static void on_holder(struct name *name, const KeyValue *kv)
+{
+    ClaimReply reply = HARDTACK__KV__CLAIM_REPLY__INIT;
+    NameRecord *record = kv == NULL ? NULL
+                                    : hardtack__kv__name_record__unpack(
+                                          NULL, kv->value.len, kv->value.data);
+
+    if (record != NULL) {
+        reply.node = record->node;
+    }
+    answer(name, &reply);
+    if (record != NULL) {
+        hardtack__kv__name_record__free_unpacked(record, NULL);
+    }
+    forget(name);
+}
+
+static void on_claimed(const SwapReply *reply, void *arg)
+{
+    struct name *name = arg;
+    struct names *names = name->names;
+    ClaimReply done = HARDTACK__KV__CLAIM_REPLY__INIT;
+    const char *words = "";
+
+    if (reply == NULL) {
+        ht_err err = ht_stub_error(&words);
+
+        refuse(name, err, words);
+        forget(name);
+        return;
+    }
+    if (!reply->swapped) {
+        on_holder(name, reply->kv);
+        return;
+    }
+    name->token = reply->kv->create_revision;
+    if (name->state == NAME_GONE || name->lease != names->lease) {
+        give_back(names, name->text, name->token);
+        refuse(name, HT_EFAILED, "no_lease: it was lost meanwhile");
+        forget(name);
+        return;
+    }
+    name->state = NAME_HELD;
+    done.held = true;
+    done.token = name->token;
+    answer(name, &done);
+}
+
+static void claim(struct name *name)
+{
+    struct names *names = name->names;
+    SwapRequest request = HARDTACK__KV__SWAP_REQUEST__INIT;
+    NameRecord record = HARDTACK__KV__NAME_RECORD__INIT;
+    ht_args ref = HT_ARGS_INIT;
+    uint8_t value[600];
+    char key[300];
+
+    ht_args_ref(&ref, names->node, name->ref);
+    record.actor.data = ref.data;
+    record.actor.len = ref.err == HT_OK ? ref.len : 0;
+    record.node = (char *)(uintptr_t)ht_node_name(names->node);
+    if (ref.err != HT_OK ||
+        hardtack__kv__name_record__get_packed_size(&record) > sizeof(value)) {
+        ht_args_fini(&ref);
+        refuse(name, HT_EFAILED, "it has no address");
+        forget(name);
+        return;
+    }
+    key_of(name->text, key);
+    request.key = key;
+    request.expected_case =
+        HARDTACK__KV__SWAP_REQUEST__EXPECTED_EXPECT_REVISION;
+    request.data_case = HARDTACK__KV__SWAP_REQUEST__DATA_VALUE;
+    request.value.len = hardtack__kv__name_record__pack(&record, value);
+    request.value.data = value;
+    request.lease = names->lease;
+    ht_args_fini(&ref);
+    name->state = NAME_CLAIMING;
+    name->lease = names->lease;
+    hardtack__kv__store__compare_and_swap(ht_stub_service(names->store),
+                                          &request, on_claimed, name);
+}
+
+/* ---- the lease ----------------------------------------------------------- */
+
+static void lose_lease(struct names *names)
+{
+    struct name *name = TAILQ_FIRST(&names->list);
+
+    names->lease = 0;
+    while (name != NULL) {
+        struct name *next = TAILQ_NEXT(name, link);
+
+        if (name->state == NAME_HELD) {
+            tell(names, name);
+            forget(name);
+        } else if (name->state == NAME_CLAIMING) {
+            name->state = NAME_GONE;
+        }
+        name = next;
+    }
+}
+
+static void claim_waiting(struct names *names)
+{
+    struct name *name = TAILQ_FIRST(&names->list);
+
+    while (name != NULL) {
+        struct name *next = TAILQ_NEXT(name, link);
+
+        if (name->state == NAME_WAITING) {
+            claim(name);
+        }
+        name = next;
+    }
+}
+
+static void refuse_waiting(struct names *names, ht_err err, const char *words)
+{
+    struct name *name = TAILQ_FIRST(&names->list);
+
+    while (name != NULL) {
+        struct name *next = TAILQ_NEXT(name, link);
+
+        if (name->state == NAME_WAITING) {
+            refuse(name, err, words);
+            forget(name);
+        }
+        name = next;
+    }
+}
+
+static void on_granted(const LeaseReply *reply, void *arg)
+{
+    struct names *names = arg;
+    const char *words = "";
+
+    names->asking = false;
+    if (reply == NULL) {
+        ht_err err = ht_stub_error(&words);
+
+        refuse_waiting(names, err, words);
+        return;
+    }
+    names->lease = reply->lease;
+    names->deadline_ms = names->asked_ms + names->lease_ms;
+    claim_waiting(names);
+}
+
+static void ask_lease(struct names *names)
+{
+    LeaseGrantRequest request = HARDTACK__KV__LEASE_GRANT_REQUEST__INIT;
+
+    names->asking = true;
+    names->asked_ms = hti_kv_monotonic_ms();
+    request.ttl_ms = names->lease_ms;
+    hardtack__kv__store__lease_grant(ht_stub_service(names->store), &request,
+                                     on_granted, names);
+}
+
+static void on_kept(const LeaseReply *reply, void *arg)
+{
+    struct names *names = arg;
+    const char *words = "";
+
+    names->asking = false;
+    if (reply != NULL && reply->lease == names->lease) {
+        names->deadline_ms = names->asked_ms + names->lease_ms;
+    } else if (reply == NULL && names->lease != 0) {
+        (void)ht_stub_error(&words);
+        if (hti_kv_error_of(words) == HTI_KV_NO_LEASE) {
+            lose_lease(names);
+        }
+    }
+}
+
+static void keep_alive(struct names *names)
+{
+    LeaseRequest request = HARDTACK__KV__LEASE_REQUEST__INIT;
+
+    names->asking = true;
+    names->asked_ms = hti_kv_monotonic_ms();
+    request.lease = names->lease;
+    hardtack__kv__store__lease_keep_alive(ht_stub_service(names->store),
+                                          &request, on_kept, names);
+}
+
+static bool has_waiting(const struct names *names)
+{
+    const struct name *name;
+
+    TAILQ_FOREACH (name, &names->list, link) {
+        if (name->state == NAME_WAITING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tick(struct names *names)
+{
+    uint64_t now = hti_kv_monotonic_ms();
+    uint32_t part = names->lease_ms / PARTS;
+
+    if (names->lease == 0) {
+        if (!names->asking && has_waiting(names)) {
+            ask_lease(names); /* claimed while the old one was being lost */
+        }
+        return;
+    }
+    if (now + part >= names->deadline_ms) {
+        lose_lease(names);
+    } else if (!names->asking &&
+               now + names->lease_ms - part >= names->deadline_ms) {
+        keep_alive(names);
+    }
+}
+
+/* ---- the service --------------------------------------------------------- */
+
+static struct names *names_of(Names *service)
+{
+    return (struct names *)(void *)service;
+}
+
+static bool
+read_actor(struct names *names, ProtobufCBinaryData bytes, ht_ref *ret_ref)
+{
+    ht_reader reader = ht_reader_block(bytes.data, bytes.len);
+
+    *ret_ref = ht_read_ref(&reader, names->node);
+    return ht_read_end(&reader) == HT_OK;
+}
+
+static void on_claim(Names *service,
+                     const ClaimRequest *in,
+                     Hardtack__Kv__ClaimReply_Closure closure,
+                     void *data)
+{
+    struct names *names = names_of(service);
+    struct name *name;
+    ht_ref ref;
+
+    if (!hti_kv_global_name_valid(in->name, NAME_MAX_BYTES)) {
+        ht_fail(data, HT_EARGS, "bad_request: a name has 1 to 255 bytes");
+        return;
+    }
+    if (!read_actor(names, in->actor, &ref) ||
+        ref.node != ht_self(names->self).node ||
+        !ht_is_alive(names->node, ref)) {
+        ht_fail(data, HT_ENOPROC, "no such actor on this node");
+        return;
+    }
+    if (find(names, in->name) != NULL) {
+        ClaimReply taken = HARDTACK__KV__CLAIM_REPLY__INIT;
+
+        taken.node = (char *)(uintptr_t)ht_node_name(names->node);
+        closure(&taken, data);
+        return;
+    }
+    name = names->count < NAMES_MAX ? calloc(1, sizeof(*name)) : NULL;
+    if (name == NULL || ht_monitor(names->self, ref, &name->monitor) != HT_OK) {
+        free(name);
+        ht_fail(data, HT_EOVERLOAD, "overload: too many names");
+        return;
+    }
+    name->names = names;
+    name->ref = ref;
+    name->closure = closure;
+    name->closure_data = data;
+    (void)snprintf(name->text, sizeof(name->text), "%s", in->name);
+    TAILQ_INSERT_TAIL(&names->list, name, link);
+    names->count++;
+    if (names->lease != 0) {
+        claim(name);
+    } else if (!names->asking) {
+        ask_lease(names);
+    }
+}
+
+static void on_release(Names *service,
+                       const Hardtack__Kv__ReleaseRequest *in,
+                       Hardtack__Kv__ReleaseReply_Closure closure,
+                       void *data)
+{
+    Hardtack__Kv__ReleaseReply reply = HARDTACK__KV__RELEASE_REPLY__INIT;
+    struct name *name = find(names_of(service), in->name);
+
+    reply.released = name != NULL;
+    if (name != NULL) {
+        drop(name);
+    }
+    closure(&reply, data);
+}
+
+struct finding {
+    Hardtack__Kv__FindReply_Closure closure;
+    void *closure_data;
+};
+
+static void on_found(const GetReply *reply, void *arg)
+{
+    Hardtack__Kv__FindReply found = HARDTACK__KV__FIND_REPLY__INIT;
+    struct finding *finding = arg;
+    NameRecord *record = NULL;
+    const char *words = "";
+
+    if (reply == NULL) {
+        ht_err err = ht_stub_error(&words);
+
+        ht_fail(finding->closure_data, err, words);
+        free(finding);
+        return;
+    }
+    if (reply->found) {
+        record = hardtack__kv__name_record__unpack(NULL, reply->kv->value.len,
+                                                   reply->kv->value.data);
+    }
+    if (record != NULL) {
+        found.found = true;
+        found.actor = record->actor;
+        found.node = record->node;
+        found.token = reply->kv->create_revision;
+    }
+    finding->closure(&found, finding->closure_data);
+    if (record != NULL) {
+        hardtack__kv__name_record__free_unpacked(record, NULL);
+    }
+    free(finding);
+}
+
+static void on_find(Names *service,
+                    const Hardtack__Kv__FindRequest *in,
+                    Hardtack__Kv__FindReply_Closure closure,
+                    void *data)
+{
+    GetRequest request = HARDTACK__KV__GET_REQUEST__INIT;
+    struct finding *finding;
+    char key[300];
+
+    if (!hti_kv_global_name_valid(in->name, NAME_MAX_BYTES)) {
+        ht_fail(data, HT_EARGS, "bad_request: a name has 1 to 255 bytes");
+        return;
+    }
+    finding = malloc(sizeof(*finding));
+    if (finding == NULL) {
+        ht_fail(data, HT_EOVERLOAD, "overload: out of memory");
+        return;
+    }
+    *finding = (struct finding){closure, data};
+    key_of(in->name, key);
+    request.key = key;
+    hardtack__kv__store__get(ht_stub_service(names_of(service)->store),
+                             &request, on_found, finding);
+}
+
+/* ---- the actor ----------------------------------------------------------- */
+
+static ht_err on_init(ht_actor *self, void *arg)
+{
+    struct names *names = arg;
+    uint64_t timer;
+    ht_ref front;
+    ht_err err = ht_kv_front(names->node, names->store_name, &front);
+
+    ht_set_state(self, names);
+    names->self = self;
+    if (err == HT_OK) {
+        err = ht_stub_new(names->node, front, &hardtack__kv__store__descriptor,
+                          &names->store);
+    }
+    if (err == HT_OK) {
+        /* The front ends every request; what comes later is of no use. */
+        ht_stub_set_timeout(names->store, HT_INFINITE);
+        err = ht_timer_start(self, names->lease_ms / (PARTS * 4),
+                             names->lease_ms / (PARTS * 4), names, &timer);
+    }
+    return err;
+}
+
+static ht_err on_event(ht_actor *self, const ht_event *event)
+{
+    struct names *names = ht_state(self);
+    struct name *name;
+
+    if (event->kind == HT_EVENT_TIMER) {
+        tick(names);
+    } else if (event->kind == HT_EVENT_DOWN) {
+        TAILQ_FOREACH (name, &names->list, link) {
+            if (name->monitor == event->u.down.monitor) {
+                name->monitor = 0;
+                drop(name);
+                break;
+            }
+        }
+    }
+    return HT_OK;
+}
+
+static void on_terminate(ht_actor *self, const ht_exit *why)
+{
+    struct names *names = ht_state(self);
+
+    (void)why;
+    while (!TAILQ_EMPTY(&names->list)) {
+        struct name *name = TAILQ_FIRST(&names->list);
+
+        refuse(name, HT_ECANCELLED, "the node is stopping");
+        TAILQ_REMOVE(&names->list, name, link);
+        free(name);
+    }
+    ht_stub_free(names->store);
+    free(names);
+}
+
+static const ht_behavior around = {
+    .init = on_init,
+    .on_event = on_event,
+    .terminate = on_terminate,
+};
+
+static ht_err make(ht_node *node, const ht_global_config *config, ht_ref *ret)
+{
+    static const Names methods = HARDTACK__KV__NAMES__INIT(on_);
+    /* Names of this node's actors are its own to give. */
+    const ht_spawn_opts opts = {.name = HTI_KV_NAMES, .local_only = true};
+    struct names *names = calloc(1, sizeof(*names));
+    ht_err err;
+
+    if (names == NULL) {
+        return HT_ENOMEM;
+    }
+    names->service = methods;
+    names->node = node;
+    names->lease_ms =
+        config->lease_ms > 0 ? config->lease_ms : LEASE_DEFAULT_MS;
+    (void)snprintf(names->store_name, sizeof(names->store_name), "%s",
+                   config->store != NULL ? config->store : "kv");
+    TAILQ_INIT(&names->list);
+    err = ht_spawn_service_opts(node, &names->service.base, &around, names,
+                                &opts, ret);
+    if (err != HT_OK) {
+        ht_stub_free(names->store);
+        free(names);
+    }
+    return err;
+}
+
+ht_err hti_kv_names_start(ht_node *node,
+                          const ht_global_config *config,
+                          ht_ref *ret_ref)
+{
+    static const ht_global_config usual = {0};
+    ht_ref ref = ht_whereis(node, HTI_KV_NAMES);
+    ht_err err = HT_OK;
+
+    if (!ht_ref_is_none(ref)) {
+        err = config != NULL ? HT_EEXIST : HT_OK;
+    } else {
+        err = make(node, config != NULL ? config : &usual, &ref);
+        if (err == HT_EEXIST && config == NULL) { /* another was faster */
+            ref = ht_whereis(node, HTI_KV_NAMES);
+            err = ht_ref_is_none(ref) ? HT_ECLOSED : HT_OK;
+        }
+    }
+    if (err == HT_OK) {
+        *ret_ref = ref;
+    }
+    return err;
+}
