@@ -473,11 +473,11 @@ def environment(scene):
                        env={"HARDTACK_NODE": "unix:" + a.socket}).out,
              "a@test")
     # From where one stands.
-    near = "unix:" + os.path.relpath(a.socket)
+    near = "unix:" + os.path.relpath(a.socket, scene.dir)
     contains(scene.run("status", "--node", near).out, "a@test")
     contains(scene.run("status", "--node", "nowhere", "--cookie-file",
                        scene.cookie, code=1).err, "an address is HOST:PORT")
-    b = scene.node("b", "--socket", os.path.relpath(scene.path("b.socket")))
+    b = scene.node("b", "--socket", "b.socket")
     contains(scene.run("status", "--node",
                        "unix:" + scene.path("b.socket")).out, "b@test")
 
@@ -488,6 +488,22 @@ def refused(scene, *args, want):
     """`start` ends with status 1 and says what is wrong."""
     result = scene.run("start", *args, code=1)
     contains(result.err, want)
+
+
+def unreadable_configuration(scene):
+    """Root reads everything, so then it is another user who may not."""
+    conf = scene.write("x.conf", "[node]\n", 0o600 if os.getuid() == 0 else 0)
+    user = 65534 if os.getuid() == 0 else None
+    program = scene.program
+    if user is not None:
+        program = os.path.join(scene.dir, "hardtack")
+        shutil.copy(scene.program, program)
+        os.chmod(scene.dir, 0o711)
+    p = subprocess.run([program, "start", "-c", conf], user=user,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       env=scene.env, timeout=20, check=False)
+    equal(p.returncode, 1)
+    contains(p.stdout.decode(), "x.conf: Permission denied")
 
 
 def bad_configurations(scene):
@@ -501,9 +517,7 @@ def bad_configurations(scene):
     refused(scene, "-c", conf, want='x.conf:3: port = "99999": expected')
     refused(scene, "-c", scene.path("none.conf"),
             want="none.conf: No such file or directory")
-    if os.getuid() != 0:
-        conf = scene.write("x.conf", "[node]\n", 0)
-        refused(scene, "-c", conf, want="x.conf: Permission denied")
+    unreadable_configuration(scene)
     refused(scene, "-c", scene.dir, want="Is a directory")
     refused(scene, "--no-config", want="the node has no name")
     refused(scene, *good, "--name", "a@b", want="the node does not start: ")
@@ -609,6 +623,13 @@ def same_name_and_itself(scene):
     a.run("connect", b.address(), "--name", "b@test")
     a.run("connect", b.address(), "--name", "b@test")
     a.sees(b)
+    # One with our own name may not even say so.
+    namesake = scene.node("n", "--name", "a")
+    contains(namesake.run("connect", a.address(), "--once", code=1).err,
+             "cannot connect to")
+    a.logged("has our own name")
+    namesake.stop()
+    call_works(b, a)
     # A name belongs to its last life: the one before is turned away.
     before = b.peers()["a@test"]["incarnation"]
     c = scene.node("c", "--name", "a")
