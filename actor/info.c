@@ -4,6 +4,7 @@
 
 #include "actor/directory.h"
 #include "actor/internal.h"
+#include "actor/pool.h"
 
 static uint64_t read_u64(const _Atomic uint64_t *at)
 {
@@ -69,6 +70,7 @@ void hti_rt_stats(ht_node *node, struct hti_rt_stats *ret_stats)
         .dropped = read_u64(&node->dropped),
         .wakes = read_u64(&node->wakes),
         .calls = hti_flights_pending(node),
+        .jobs_refused = hti_pool_refused(node->pool),
     };
 
     for (unsigned i = 0; i < node->scheds_count; i++) {
@@ -94,6 +96,7 @@ void ht_node_stats(ht_node *node, ht_stats *ret_stats)
         .dropped = stats.dropped,
         .timers = stats.timers,
         .calls = stats.calls,
+        .jobs_refused = stats.jobs_refused,
     };
 }
 

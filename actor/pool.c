@@ -36,6 +36,7 @@ struct hti_pool {
     struct job_queue left; /* not begun when it was stopped */
     unsigned queued;
     unsigned idle; /* threads that wait */
+    uint64_t refused;
     bool stopping;
     unsigned threads_count;
     pthread_t threads[];
@@ -156,6 +157,7 @@ static ht_err pool_push(struct hti_pool *pool, struct job *job)
         return HT_ECLOSED;
     }
     if (pool->queued >= HTI_POOL_JOBS_MAX) {
+        pool->refused++;
         return HT_EBUSY;
     }
     if (pool->queued >= pool->idle && pool->threads_count < pool->threads_max &&
@@ -239,4 +241,14 @@ void hti_pool_free(struct hti_pool *pool)
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
+}
+
+uint64_t hti_pool_refused(struct hti_pool *pool)
+{
+    uint64_t refused;
+
+    pthread_mutex_lock(&pool->lock);
+    refused = pool->refused;
+    pthread_mutex_unlock(&pool->lock);
+    return refused;
 }

@@ -31,5 +31,7 @@ ht_err hti_pool_new(ht_node *node,
  * dropped by hti_pool_free().  Twice is fine. */
 void hti_pool_stop(struct hti_pool *pool);
 void hti_pool_free(struct hti_pool *pool);
+/* How often it was full, so far. */
+uint64_t hti_pool_refused(struct hti_pool *pool);
 
 #endif /* HTI_ACTOR_POOL_H */

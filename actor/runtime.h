@@ -364,6 +364,7 @@ const void *hti_rt_actor_service(ht_node *node, uint64_t pid);
 
 struct hti_rt_stats {
     uint64_t actors, runnable, handled, dropped, timers, calls, steals, wakes;
+    uint64_t jobs_refused;
 };
 void hti_rt_stats(ht_node *node, struct hti_rt_stats *ret_stats);
 

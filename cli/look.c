@@ -175,6 +175,9 @@ static void print_status(const Hardtack__Admin__StatusReply *s)
            s->handled, s->dropped);
     printf("calls        %" PRIu64 " in flight, %" PRIu64 " timers\n", s->calls,
            s->timers);
+    printf("strangers    %" PRIu64 " waiting, %" PRIu64 " evicted, %" PRIu64
+           " barred\n",
+           s->strangers_waiting, s->strangers_evicted, s->strangers_barred);
 }
 
 int cmd_status(int argc, char **argv)

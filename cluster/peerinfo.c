@@ -83,6 +83,7 @@ static void fill_link(struct hti_cluster *c,
     ret->outbox_bytes = stats.queued_bytes;
     ret->outbox_refused = stats.refused;
     ret->calls_in_flight = slot == NULL ? 0 : (uint32_t)load(&slot->calls);
+    ret->calls_refused = slot == NULL ? 0 : load(&slot->calls_refused);
     ret->dropped = load(&link->dropped);
 }
 

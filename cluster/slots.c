@@ -109,6 +109,7 @@ struct hti_node_slot *hti_slots_take(struct hti_slots *slots,
         slots->unmet++;
     }
     slot->incarnation = 0;
+    atomic_store_explicit(&slot->calls_refused, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->calls, (uint64_t)slot->generation << 32,
                           memory_order_relaxed);
     slot_lock(slot);
@@ -283,6 +284,8 @@ hti_slots_call_begin(struct hti_slots *slots, uint64_t handle, uint32_t max)
             return HT_ENOPROC;
         }
         if ((uint32_t)calls >= max) {
+            atomic_fetch_add_explicit(&slot->calls_refused, 1,
+                                      memory_order_relaxed);
             return HT_EBUSY;
         }
     } while (!atomic_compare_exchange_weak_explicit(

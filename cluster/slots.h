@@ -41,6 +41,7 @@ struct hti_node_slot {
     struct hti_route route; /* outbox NULL: not connected now */
 
     _Atomic uint64_t calls; /* generation << 32 | in flight */
+    _Atomic uint64_t calls_refused;
 
     /* the cluster's lock */
     uint32_t index;

@@ -129,6 +129,7 @@ static void write_node(FILE *out, ht_node *node)
 {
     struct actors mailboxes = {0};
     uint64_t groups = 0;
+    ht_strangers strangers;
     ht_stats stats;
 
     ht_node_stats(node, &stats);
@@ -158,6 +159,18 @@ static void write_node(FILE *out, ht_node *node)
           stats.calls);
     gauge(out, "hardtack_timers", "Timers that run.", stats.timers);
     gauge(out, "hardtack_groups", "Process groups that have members.", groups);
+    counter(out, "hardtack_jobs_refused_total",
+            "Jobs refused by a full queue of the blocking pool.",
+            stats.jobs_refused);
+    ht_node_strangers(node, &strangers);
+    gauge(out, "hardtack_strangers",
+          "Connections of nodes that have proved nothing yet.",
+          strangers.waiting);
+    counter(out, "hardtack_strangers_evicted_total",
+            "Of these, closed to make room.", strangers.evicted);
+    counter(out, "hardtack_strangers_barred_total",
+            "Refused since their address had failed too often.",
+            strangers.barred);
 }
 
 /* ---- peers --------------------------------------------------------------- */
@@ -166,7 +179,8 @@ struct peer {
     char *name;
     const char *encryption, *auth; /* literals of the node */
     uint64_t up, rtt_us, sent_frames, sent_bytes, received_frames,
-        received_bytes, outbox_bytes, outbox_refused, calls_in_flight, dropped;
+        received_bytes, outbox_bytes, outbox_refused, calls_in_flight,
+        calls_refused, dropped;
 };
 
 struct peers {
@@ -228,6 +242,7 @@ static void add_peer(const ht_peer_info *info, void *arg)
     peer->outbox_bytes += info->outbox_bytes;
     peer->outbox_refused += info->outbox_refused;
     peer->calls_in_flight += info->calls_in_flight;
+    peer->calls_refused += info->calls_refused;
     peer->dropped += info->dropped;
 }
 
@@ -266,6 +281,8 @@ static const struct {
      "Messages refused since the outbox was full.", AT(outbox_refused), false},
     {"hardtack_peer_calls_in_flight", "gauge", "Calls not answered yet.",
      AT(calls_in_flight), false},
+    {"hardtack_peer_calls_refused_total", "counter",
+     "Calls refused since too many were in flight.", AT(calls_refused), false},
     {"hardtack_peer_dropped_total", "counter",
      "Casts that came and nobody took.", AT(dropped), false},
 #undef AT

@@ -148,6 +148,7 @@ static void collect_node(const ht_peer_info *info, void *arg)
     node->outbox_bytes = info->outbox_bytes;
     node->outbox_refused = info->outbox_refused;
     node->calls_in_flight = info->calls_in_flight;
+    node->calls_refused = info->calls_refused;
     node->dropped = info->dropped;
     if (node->name == NULL || node->address == NULL || node->state == NULL ||
         node->encryption == NULL || node->auth == NULL ||

@@ -19,6 +19,7 @@ Hardtack__Admin__StatusReply *hti_admin_status(ht_node *node,
                                                uint64_t started_ns)
 {
     Hardtack__Admin__StatusReply *out = malloc(sizeof(*out));
+    ht_strangers strangers;
     ht_stats stats;
 
     if (out == NULL) {
@@ -38,6 +39,11 @@ Hardtack__Admin__StatusReply *hti_admin_status(ht_node *node,
     out->runnable = stats.runnable;
     out->timers = stats.timers;
     out->calls = stats.calls;
+    out->jobs_refused = stats.jobs_refused;
+    ht_node_strangers(node, &strangers);
+    out->strangers_waiting = strangers.waiting;
+    out->strangers_evicted = strangers.evicted;
+    out->strangers_barred = strangers.barred;
     out->groups = hti_admin_count_groups(node);
     hti_admin_count_nodes(node, &out->nodes, &out->nodes_ready);
     if (out->name == NULL || out->version == NULL) {

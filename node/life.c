@@ -202,6 +202,18 @@ ht_err ht_node_poll(ht_node *node, uint32_t timeout_ms)
 
 /* ---- looking ------------------------------------------------------------ */
 
+void ht_node_strangers(ht_node *node, ht_strangers *ret_strangers)
+{
+    struct hti_pending_stats stats;
+
+    hti_pending_stats(&hti_server_of(node)->pending, &stats);
+    *ret_strangers = (ht_strangers){
+        .waiting = stats.waiting,
+        .evicted = stats.evicted,
+        .barred = stats.barred,
+    };
+}
+
 const char *ht_node_name(const ht_node *node)
 {
     return hti_rt_name(node);

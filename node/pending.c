@@ -66,6 +66,7 @@ unsigned hti_pending_add(struct hti_pending *pending,
         evict(pending, TAILQ_FIRST(&pending->list));
         evicted++;
     }
+    pending->evicted += evicted;
     TAILQ_INSERT_TAIL(&pending->list, entry, link);
     entry->queued = true;
     pending->count++;
@@ -140,6 +141,17 @@ bool hti_pending_is_barred(struct hti_pending *pending,
             break;
         }
     }
+    pending->barred += barred;
     pthread_mutex_unlock(&pending->lock);
     return barred;
+}
+
+void hti_pending_stats(struct hti_pending *pending,
+                       struct hti_pending_stats *ret)
+{
+    pthread_mutex_lock(&pending->lock);
+    ret->waiting = pending->count;
+    ret->evicted = pending->evicted;
+    ret->barred = pending->barred;
+    pthread_mutex_unlock(&pending->lock);
 }

@@ -40,6 +40,7 @@ struct hti_pending {
     pthread_mutex_t lock;
     struct hti_pending_list list; /* oldest first */
     size_t count, max, per_address_max;
+    uint64_t evicted, barred; /* so far */
     /* Close it soon; called with the lock held, must not take it. */
     void (*evict)(struct hti_pending_entry *entry);
     struct hti_offender offenders[HTI_OFFENDERS_MAX];
@@ -60,6 +61,12 @@ void hti_pending_remove(struct hti_pending *pending,
 void hti_pending_blame(struct hti_pending *pending,
                        const uint8_t key[HTI_ADDRESS_KEY_BYTES],
                        uint64_t now_ms);
+struct hti_pending_stats {
+    uint64_t waiting, evicted, barred;
+};
+void hti_pending_stats(struct hti_pending *pending,
+                       struct hti_pending_stats *ret);
+/* Counted if so. */
 bool hti_pending_is_barred(struct hti_pending *pending,
                            const uint8_t key[HTI_ADDRESS_KEY_BYTES],
                            uint64_t now_ms);

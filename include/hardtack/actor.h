@@ -491,9 +491,11 @@ typedef struct ht_stats {
     uint64_t actors;   /* alive */
     uint64_t runnable; /* of them: have something to do, and no thread yet */
     uint64_t handled;  /* messages so far */
-    uint64_t dropped;  /* so far, because a mailbox was full */
-    uint64_t timers;   /* that run */
-    uint64_t calls;    /* in flight */
+    uint64_t dropped; /* so far: a mailbox was full, a handler refused a cast */
+    uint64_t timers;  /* that run */
+    uint64_t calls;   /* in flight */
+    uint64_t
+        jobs_refused; /* so far, because the queue of ht_block() was full */
 } ht_stats;
 /** The node in numbers: cheap, and not one moment's picture either. */
 HT_API void ht_node_stats(ht_node *node, ht_stats *ret_stats);

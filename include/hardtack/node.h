@@ -242,12 +242,23 @@ typedef struct ht_peer_info {
     uint64_t outbox_bytes, outbox_refused; /* queued now; HT_EBUSY so far */
     uint64_t calls_in_flight;
     uint64_t dropped; /* inbound casts refused: mailbox full, no such actor */
+    uint64_t calls_refused; /* HT_EBUSY at calls_max so far */
 } ht_peer_info;
 /** Call fn, in this thread, for every connection and every peer that is dialled
  *  or waits to be. A lock is held: fn must not call the node. */
 HT_API void ht_peer_each(ht_node *node,
                          void (*fn)(const ht_peer_info *info, void *arg),
                          void *arg);
+
+/** Accepted connections that have proved nothing yet, and what became of such
+ *  ones at the limits. */
+typedef struct ht_strangers {
+    uint64_t waiting; /* now; at most pending_max */
+    uint64_t evicted; /* so far: closed, as the oldest, to make room */
+    uint64_t barred;  /* so far: refused at accept, since their address had
+                       * failed to authenticate too often */
+} ht_strangers;
+HT_API void ht_node_strangers(ht_node *node, ht_strangers *ret_strangers);
 
 /** Write a line to the node's log; id is stable and begins with "HT-" only in
  *  this library, format makes key=value pairs.  Any thread. */

@@ -185,6 +185,7 @@ static void test_a_full_queue_refuses(void **state)
                 over = DOOR_INIT;
     ht_ref ref = spawn(node);
     ht_err err = HT_OK;
+    ht_stats stats;
 
     (void)state;
     for (size_t i = 0; i < MANY; i++) {
@@ -202,6 +203,8 @@ static void test_a_full_queue_refuses(void **state)
                          &err, &asked});
     door_wait(&asked, 2);
     CHECK_ERR(err, HT_EBUSY);
+    ht_node_stats(node, &stats);
+    assert_int_equal(stats.jobs_refused, 1);
     door_knock(&start);
     door_wait(&over, MANY - 1);
     for (size_t i = 0; i < MANY - 1; i++) {

@@ -299,6 +299,19 @@ static void test_call_and_cast_by_name(void **state)
     pipe_free(w);
 }
 
+static void add_refused(const ht_peer_info *info, void *arg)
+{
+    *(uint64_t *)arg += info->calls_refused;
+}
+
+static uint64_t refused_calls_of(const struct pipe_node *n)
+{
+    uint64_t refused = 0;
+
+    ht_peer_each(n->node, add_refused, &refused);
+    return refused;
+}
+
 static void test_calls_in_flight_are_bounded(void **state)
 {
     struct pipe_opts opts = {.calls_max = 3};
@@ -309,6 +322,7 @@ static void test_calls_in_flight_are_bounded(void **state)
         CHECK_OK(probe_call(a, &pa, to_b, "hold", "", 1000));
     }
     CHECK_ERR(probe_call(a, &pa, to_b, "echo", "", 0), HT_EBUSY);
+    CHECK(refused_calls_of(a) == 1);
     pipe_run(w, 1500);
     CHECK(pa.replies == 3 && calls_of(a) == 0);
     CHECK_OK(probe_call(a, &pa, to_b, "echo", "", 0));

@@ -265,6 +265,7 @@ static void test_thousand_strangers(void **state)
     static int fds[STRANGERS];
     struct scene s;
     ht_config config;
+    ht_strangers strangers;
     ht_node *late;
     unsigned open = 0;
     char buf[64];
@@ -297,6 +298,8 @@ static void test_thousand_strangers(void **state)
     }
     CHECK(open <= 8);
     log_expect(&s.log, "HT-CONN-REFUSED", "too many wait");
+    ht_node_strangers(s.node, &strangers);
+    CHECK(strangers.evicted >= STRANGERS - 8 && strangers.waiting <= 8);
     for (unsigned i = 0; i < STRANGERS; i++) {
         close(fds[i]);
     }
@@ -309,6 +312,7 @@ static void test_thousand_strangers(void **state)
  * it has is not. */
 static void test_guesser_is_barred(void **state)
 {
+    ht_strangers strangers;
     struct scene s;
 
     (void)state;
@@ -326,6 +330,8 @@ static void test_guesser_is_barred(void **state)
         ht_node_free(guesser);
     }
     log_expect(&s.log, "HT-ACCEPT-BARRED", "too often");
+    ht_node_strangers(s.node, &strangers);
+    CHECK(strangers.barred >= 1);
     scene_end(&s);
 }
 
