@@ -43,7 +43,8 @@ struct hti_kv_front_ask {
     uint32_t wait_ms;
     unsigned hops;
     bool again, anywhere;
-    bool maybe_done;
+    bool writes;               /* under a request id */
+    bool maybe_done;           /* an attempt before this one */
     char to[HT_RAFT_NAME_MAX]; /* the node it was sent to last */
 };
 
@@ -202,7 +203,7 @@ static void on_failure(struct hti_kv_front_ask *ask, ht_err err)
         return;
     }
     if (!certainly_not_done(err)) {
-        ask->maybe_done = ask->slot != NULL || !ask->again || ask->maybe_done;
+        ask->maybe_done |= ask->writes || !ask->again;
         if (!ask->again) {
             fail(ask, HTI_KV_UNKNOWN, "the leader was lost meanwhile");
             return;
@@ -245,6 +246,12 @@ static void on_reply(ht_actor *self, const ht_reply *reply, void *arg)
         finish(ask, rest);
     } else if (bytes[0] == HTI_KV_UNKNOWN && ask->again) {
         ask->maybe_done = true;
+        wait_and_again(ask);
+    } else if (ask->maybe_done &&
+               (bytes[0] == HTI_KV_DISK_FULL || bytes[0] == HTI_KV_FULL ||
+                bytes[0] == HTI_KV_OVERLOAD)) {
+        /* True of this attempt: the one before may wait in a log, and be done
+         * once there is room. */
         wait_and_again(ask);
     } else {
         pass_on(ask, (ht_bytes){bytes, reply->len});
@@ -329,6 +336,7 @@ RequestId *hti_kv_front_identify(struct hti_kv_front_ask *ask,
                                  RequestId *given,
                                  RequestId *own)
 {
+    ask->writes = true;
     if (given != NULL && given->client[0] != '\0') {
         return given;
     }
