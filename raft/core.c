@@ -895,7 +895,9 @@ ht_err hti_core_new(const struct hti_core_config *config,
     raft_set_election_timeout(&core->raft, config->election_ms);
     raft_set_heartbeat_timeout(&core->raft, config->heartbeat_ms);
     raft_set_pre_vote(&core->raft, true);
-    raft_set_capacity_threshold(&core->raft, 1);
+    /* libraft's own check of the members' room asserts when a new leader's
+     * first entry fails it; hti_core_propose() has ours. */
+    raft_set_capacity_threshold(&core->raft, 0);
     /* Pieces are sent again by us. */
     raft_set_install_snapshot_timeout(&core->raft, 3600 * 1000);
     core->meta = boot->meta;

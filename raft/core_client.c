@@ -47,6 +47,22 @@ static void answer(struct hti_core *core,
     }
 }
 
+/* Whether the leader and a majority have room for an entry. */
+static bool has_room(const struct hti_core *core)
+{
+    const struct raft_configuration *conf = &core->raft.configuration;
+    unsigned full = 0;
+
+    for (unsigned i = 0; i < conf->n; i++) {
+        for (size_t j = 0; j < HT_RAFT_MEMBERS_MAX; j++) {
+            full += conf->servers[i].role == RAFT_VOTER &&
+                    core->heard[j].id == conf->servers[i].id &&
+                    core->heard[j].full;
+        }
+    }
+    return !core->full && 2 * full < hti_conf_voters(conf);
+}
+
 ht_err hti_core_propose(struct hti_core *core,
                         struct hti_when now,
                         ht_bytes command,
@@ -63,7 +79,7 @@ ht_err hti_core_propose(struct hti_core *core,
     if (command.len > core->config.command_bytes_max) {
         return HT_ETOOBIG;
     }
-    if (core->full) {
+    if (!has_room(core)) {
         return HT_ENOSPC;
     }
     if (pending(core) >= core->config.pending_max) {

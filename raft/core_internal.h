@@ -183,6 +183,7 @@ struct hti_core {
     struct {
         uint64_t id;
         uint64_t us;
+        bool full; /* its disk is, as it said last */
     } heard[HT_RAFT_MEMBERS_MAX]; /* when members spoke last */
     ht_err failed;
     char failure[256];

@@ -254,6 +254,11 @@ static ht_err recv_append_result(struct hti_core *core,
         wire->u.append_result.rejected <= match) {
         return HT_OK;
     }
+    for (size_t i = 0; i < HT_RAFT_MEMBERS_MAX; i++) {
+        if (core->heard[i].id == wire->from) {
+            core->heard[i].full = wire->u.append_result.capacity == 0;
+        }
+    }
     message.append_entries_result.version = 2;
     message.append_entries_result.term = wire->term;
     message.append_entries_result.rejected = wire->u.append_result.rejected;
@@ -432,6 +437,9 @@ static void note_heard(struct hti_core *core, uint64_t id)
         if (core->heard[i].us < core->heard[at].us) {
             at = i;
         }
+    }
+    if (core->heard[at].id != id) {
+        core->heard[at].full = false;
     }
     core->heard[at].id = id;
     core->heard[at].us = core->now.us;

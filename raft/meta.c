@@ -41,6 +41,7 @@ static bool decode(const uint8_t slot[SLOT_BYTES], struct hti_meta *meta)
 
 ht_err hti_meta_read(const struct hti_disk *disk,
                      struct hti_meta *ret_meta,
+                     bool *ret_uneven,
                      char *text,
                      size_t text_len)
 {
@@ -70,6 +71,7 @@ ht_err hti_meta_read(const struct hti_disk *disk,
     }
     /* The first is written first: when both are good it is the newer. */
     *ret_meta = good[0] ? meta[0] : meta[1];
+    *ret_uneven = memcmp(slots[0], slots[1], SLOT_BYTES) != 0;
     return HT_OK;
 }
 

@@ -17,9 +17,11 @@ struct hti_meta {
     uint64_t vote; /* a member's id, 0: none */
 };
 
-/* HT_ENOENT: there is none; HT_ECORRUPT, with what in text. */
+/* HT_ENOENT: there is none; HT_ECORRUPT, with what in text.  *ret_uneven: the
+ * copies differ or one is damaged, and should be written again. */
 HT_MUSTUSE ht_err hti_meta_read(const struct hti_disk *disk,
                                 struct hti_meta *ret_meta,
+                                bool *ret_uneven,
                                 char *text,
                                 size_t text_len);
 /* Make the file, durable. */

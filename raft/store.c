@@ -268,6 +268,8 @@ ht_err hti_store_open(const struct hti_disk *disk,
     struct hti_store *store = calloc(1, sizeof(*store));
     struct hti_boot boot = {0};
     struct hti_log_found found = {0};
+    uint64_t fsyncs = 0;
+    bool uneven = false;
     ht_err err;
 
     if (store == NULL) {
@@ -276,7 +278,10 @@ ht_err hti_store_open(const struct hti_disk *disk,
     text[0] = '\0';
     store->disk = *disk;
     store->received = -1;
-    err = hti_meta_read(disk, &boot.meta, text, text_len);
+    err = hti_meta_read(disk, &boot.meta, &uneven, text, text_len);
+    if (err == HT_OK && uneven && !read_only) {
+        err = hti_meta_write(disk, &boot.meta, &fsyncs);
+    }
     if (err == HT_OK) {
         err = read_snapshot(disk, &boot.snap, text, text_len);
     }
