@@ -274,26 +274,15 @@ step_once(struct hti_core *core, struct raft_event *event, int *ret_rv)
     return err;
 }
 
-/* A configuration counts as committed from its commit on, not when it is
- * applied: libraft remembers one that is not, and a second one must not come
- * on top of it. */
-static ht_err commit_conf(struct hti_core *core)
+ht_err hti_core_conf_committed(struct hti_core *core)
 {
     uint64_t index = core->raft.configuration_uncommitted_index;
-    const struct hti_entry *entry;
+    const struct hti_entry *entry = hti_cache_get(&core->cache, index);
     struct raft_event event = {.type = RAFT_CONFIGURATION};
     ht_err err;
 
-    if (index == 0 || index > core->raft.commit_index) {
-        return HT_OK;
-    }
-    entry = hti_cache_get(&core->cache, index);
-    if (entry == NULL) {
+    if (index == 0 || entry == NULL) {
         return HT_OK; /* replaced by a snapshot */
-    }
-    if (hti_core_is(core, RAFT_LEADER) &&
-        hti_conf_by_id(&core->raft.configuration, core->meta.id) == NULL) {
-        hti_core_hand_over(core);
     }
     event.configuration.index = index;
     err = hti_conf_decode(entry->data, entry->len, &event.configuration.conf);
@@ -301,6 +290,18 @@ static ht_err commit_conf(struct hti_core *core)
         return hti_core_fail(core, err, "a configuration cannot be read");
     }
     return step_once(core, &event, NULL);
+}
+
+/* A configuration counts as committed from its commit on, not when it is
+ * applied: libraft remembers one that is not, and a second one must not come
+ * on top of it. */
+static ht_err commit_conf(struct hti_core *core)
+{
+    uint64_t index = core->raft.configuration_uncommitted_index;
+
+    return index == 0 || index > core->raft.commit_index
+               ? HT_OK
+               : hti_core_conf_committed(core);
 }
 
 ht_err
@@ -554,10 +555,13 @@ ht_err hti_core_lead_alone(struct hti_core *core)
     struct raft_request_vote *args = &message.request_vote;
     struct raft_event event = {.type = RAFT_RECEIVE};
 
+    /* Its vote for itself puts the timeout off: it leads at the next. */
     if (!hti_core_is(core, RAFT_FOLLOWER) ||
+        core->raft.current_term == core->alone_term ||
         !only_voter(core, &core->raft.configuration)) {
         return HT_OK;
     }
+    core->alone_term = core->raft.current_term + 1;
     args->version = 2;
     args->term = core->raft.current_term + 1;
     args->candidate_id = core->meta.id;

@@ -2,7 +2,9 @@
 /* Who is a member: one change at a time, one member at a time.
  *
  * add:     hello -> learner -> caught up -> voter
- * remove:  one entry; a leader that leaves hands over when it is committed
+ * remove:  one entry.  A leader does not remove itself: libraft lets one that
+ * is not in its newest configuration neither vote nor stand, and until that is
+ * committed its vote may be needed.  It hands over and asks the new leader.
  * transfer: libraft's
  */
 #include <inttypes.h>
@@ -175,6 +177,35 @@ ht_err hti_core_add(struct hti_core *core,
     return HT_OK;
 }
 
+static ht_err leave(struct hti_core *core, ht_raft_change_fn done, void *arg)
+{
+    struct raft_event event = {.type = RAFT_TRANSFER};
+    int rv = 0;
+    ht_err err = hti_core_step(core, &event, &rv);
+
+    if (err != HT_OK || rv != 0) {
+        return err != HT_OK          ? err
+               : rv == RAFT_NOTFOUND ? HT_EINVAL
+                                     : HT_ENOTLEADER;
+    }
+    begin(core, HTI_CHANGE_LEAVE, core->node, core->meta.id, done, arg);
+    until(core, CATCH_TIMEOUTS);
+    return HT_OK;
+}
+
+void hti_core_asked_to_remove(struct hti_core *core, const char *node)
+{
+    (void)!hti_core_remove(core, node, NULL, NULL);
+}
+
+void hti_core_was_removed(struct hti_core *core)
+{
+    core->removed = !hti_core_is(core, RAFT_LEADER);
+    if (core->change.kind == HTI_CHANGE_LEAVE) {
+        hti_core_change_end(core, HT_OK, "");
+    }
+}
+
 ht_err hti_core_remove(struct hti_core *core,
                        const char *node,
                        ht_raft_change_fn done,
@@ -194,6 +225,9 @@ ht_err hti_core_remove(struct hti_core *core,
     if (server->role == RAFT_VOTER &&
         hti_conf_voters(&core->raft.configuration) == 1) {
         return HT_EINVAL;
+    }
+    if (server->id == core->meta.id) {
+        return leave(core, done, arg);
     }
     begin(core, HTI_CHANGE_REMOVE, node, server->id, done, arg);
     return HT_OK;
@@ -313,6 +347,35 @@ static void watch_transfer(struct hti_core *core)
     }
 }
 
+/* Another leads: it is asked, again and again, to do the rest. */
+static void run_leave(struct hti_core *core)
+{
+    struct hti_change *change = &core->change;
+    struct hti_wire wire = {.kind = HTI_WIRE_LEAVE,
+                            .term = core->raft.current_term};
+    uint64_t leader = 0;
+    const char *node = hti_core_leader(core, &leader);
+
+    if (hti_core_is(core, RAFT_LEADER)) {
+        if (core->raft.leader_state.transferee == 0) {
+            hti_core_change_end(core, HT_ETIMEDOUT,
+                                "no other takes the lead in time");
+        }
+    } else if (leader != 0 && core->now.us - change->asked_us >=
+                                  (uint64_t)core->config.election_ms * 1000) {
+        change->asked_us = core->now.us;
+        hti_core_send(core, leader, node, &wire);
+    }
+}
+
+static void tell_removed(struct hti_core *core)
+{
+    struct hti_wire wire = {.kind = HTI_WIRE_REMOVED,
+                            .term = core->raft.current_term};
+
+    hti_core_send(core, core->change.id, core->change.node, &wire);
+}
+
 ht_err hti_core_change_run(struct hti_core *core)
 {
     struct hti_change *change = &core->change;
@@ -323,6 +386,8 @@ ht_err hti_core_change_run(struct hti_core *core)
     }
     if (change->kind == HTI_CHANGE_TRANSFER) {
         watch_transfer(core);
+    } else if (change->kind == HTI_CHANGE_LEAVE) {
+        run_leave(core);
     } else if (!hti_core_is(core, RAFT_LEADER)) {
         hti_core_change_end(core, HT_ECANCELLED,
                             "the leader lost the lead meanwhile");
@@ -348,6 +413,9 @@ void hti_core_change_applied(struct hti_core *core, uint64_t index)
         change->kind == HTI_CHANGE_TRANSFER) {
         return;
     }
+    if (change->kind == HTI_CHANGE_REMOVE) {
+        tell_removed(core);
+    }
     if (change->kind == HTI_CHANGE_LEARN && change->voter) {
         change->kind = HTI_CHANGE_CATCH;
         change->index = 0;
@@ -357,35 +425,6 @@ void hti_core_change_applied(struct hti_core *core, uint64_t index)
         return;
     }
     hti_core_change_end(core, HT_OK, "");
-}
-
-/* Those who stay learn that the change is committed, and the one that is
- * furthest begins an election at once, without which they would wait for their
- * timeouts. */
-void hti_core_hand_over(struct hti_core *core)
-{
-    const struct raft_configuration *conf = &core->raft.configuration;
-    const struct raft_server *best = NULL;
-    struct hti_wire wire = {.kind = HTI_WIRE_TIMEOUT_NOW,
-                            .term = core->raft.current_term};
-    raft_index far = 0;
-
-    for (unsigned i = 0; i < conf->n; i++) {
-        raft_index match = 0;
-
-        if (conf->servers[i].role == RAFT_VOTER &&
-            raft_match_index(&core->raft, conf->servers[i].id, &match) == 0 &&
-            match >= far) {
-            far = match;
-            best = &conf->servers[i];
-        }
-    }
-    if (best == NULL) {
-        return;
-    }
-    wire.u.timeout_now.last_index = hti_core_index(core);
-    wire.u.timeout_now.last_term = hti_core_term_at(core, hti_core_index(core));
-    hti_core_send(core, best->id, best->address, &wire);
 }
 
 /* ---- looking in -------------------------------------------------------- */

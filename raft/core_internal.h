@@ -98,6 +98,7 @@ enum hti_change_kind {
     HTI_CHANGE_PROMOTE, /* it becomes a voter */
     HTI_CHANGE_REMOVE,
     HTI_CHANGE_TRANSFER,
+    HTI_CHANGE_LEAVE, /* the leader itself: transfer, then ask to be removed */
 };
 
 struct hti_change {
@@ -110,6 +111,7 @@ struct hti_change {
     uint64_t seen; /* its match index when it last moved */
     uint64_t goal; /* of this round of catching up */
     uint64_t round_us;
+    uint64_t asked_us;
     ht_raft_change_fn done;
     void *arg;
 };
@@ -143,7 +145,8 @@ struct hti_core {
     uint8_t *conf;            /* as applied, encoded */
     size_t conf_len;
     uint64_t conf_index;
-    bool hasty; /* the leader's node is gone: elect soon */
+    uint64_t alone_term; /* that the only voter has for itself */
+    bool hasty;          /* the leader's node is gone: elect soon */
     bool full;
     bool removed;
 
@@ -183,7 +186,7 @@ struct hti_core {
     struct {
         uint64_t id;
         uint64_t us;
-        bool full; /* its disk is, as it said last */
+        bool full;                /* its disk is, as it said last */
     } heard[HT_RAFT_MEMBERS_MAX]; /* when members spoke last */
     ht_err failed;
     char failure[256];
@@ -212,6 +215,8 @@ ht_err hti_core_submit_entries(struct hti_core *core,
                                struct hti_entry **entries,
                                size_t count,
                                int *ret_rv);
+/* Tell libraft that the configuration it takes for uncommitted is not. */
+ht_err hti_core_conf_committed(struct hti_core *core);
 /* Before libraft may make a follower that is the only voter the leader. */
 ht_err hti_core_lead_alone(struct hti_core *core);
 uint64_t hti_core_index(const struct hti_core *core); /* the last one */
@@ -287,7 +292,8 @@ void hti_core_hello_ack(struct hti_core *core,
                         const struct hti_wire *wire);
 void hti_core_change_end(struct hti_core *core, ht_err err, const char *text);
 void hti_core_change_applied(struct hti_core *core, uint64_t index);
-/* The leader is about to leave the group: let another begin at once. */
-void hti_core_hand_over(struct hti_core *core);
+/* A member asks to be taken out; it was, says the leader. */
+void hti_core_asked_to_remove(struct hti_core *core, const char *node);
+void hti_core_was_removed(struct hti_core *core);
 
 #endif /* HTI_RAFT_CORE_INTERNAL_H */

@@ -61,8 +61,7 @@ static ht_err tell_removed(struct hti_core *core,
 
 /* ---- entries ----------------------------------------------------------- */
 
-/* libraft takes entries anew that were compacted away here, at the wrong
- * index; and it ends the process over a conflict with what is committed. */
+/* libraft ends the process over a conflict with what is committed. */
 static bool append_fits(struct hti_core *core,
                         uint64_t prev_index,
                         uint64_t prev_term,
@@ -71,9 +70,6 @@ static bool append_fits(struct hti_core *core,
 {
     uint64_t term = hti_core_term_at(core, prev_index);
 
-    if (prev_index < core->raft.trail.offset) {
-        return prev_index != 0; /* it is refused, as a stale one is */
-    }
     if (prev_index != 0 && prev_index <= core->raft.commit_index && term != 0 &&
         term != prev_term) {
         return false;
@@ -90,6 +86,27 @@ static bool append_fits(struct hti_core *core,
     return true;
 }
 
+/* What the snapshot has is committed, and every leader has it alike.  libraft
+ * does not know such entries by their index any more, and would take them for
+ * new ones; so the message begins behind the snapshot. */
+static void skip_compacted(const struct hti_core *core,
+                           uint64_t *prev_index,
+                           uint64_t *prev_term,
+                           struct raft_entry **entries,
+                           uint32_t *count)
+{
+    uint64_t index = core->raft.trail.snapshot.index;
+    uint64_t skip = index - *prev_index;
+
+    if (*prev_index >= core->raft.trail.offset) {
+        return;
+    }
+    *count = *count > skip ? *count - (uint32_t)skip : 0;
+    *entries += *count > 0 ? skip : 0;
+    *prev_index = index;
+    *prev_term = core->raft.trail.snapshot.term;
+}
+
 static ht_err append_part(struct hti_core *core,
                           const char *node,
                           const struct hti_wire *wire,
@@ -102,7 +119,9 @@ static ht_err append_part(struct hti_core *core,
     struct raft_append_entries *args = &message.append_entries;
     uint64_t commit = wire->u.append.commit;
 
-    if (!append_fits(core, prev_index, prev_term, entries, count)) {
+    /* One of an earlier term is refused as such. */
+    if (wire->term >= core->raft.current_term &&
+        !append_fits(core, prev_index, prev_term, entries, count)) {
         hti_core_say(core, HT_LOG_ERROR, "HT-RAFT-CONFLICT",
                      "group=%s from=%s index=%" PRIu64 " commit=%" PRIu64,
                      core->group, node, prev_index,
@@ -159,8 +178,34 @@ static void read_entries(const struct hti_wire *wire,
 }
 
 /* A configuration begins a message of its own: libraft notes the index of the
- * message's first entry for it.  And it comes only when the one before it is
- * committed here too, since libraft remembers one that is not. */
+ * message's first entry for it.  And the one before it is marked as committed
+ * first, since libraft remembers one that is not: a leader proposes one only
+ * when the one before is committed, so a log that has both says so, whether or
+ * not the commit index is known to have got there. */
+static ht_err conf_before(struct hti_core *core,
+                          const char *node,
+                          const struct hti_wire *wire,
+                          uint64_t index,
+                          uint64_t term,
+                          bool *ret_go_on)
+{
+    uint64_t pending = core->raft.configuration_uncommitted_index;
+    ht_err err = HT_OK;
+
+    *ret_go_on = true;
+    if (pending == 0 || index + 1 <= pending) {
+        return HT_OK;
+    }
+    if (wire->term < core->raft.current_term ||
+        hti_core_term_at(core, index) != term) {
+        /* It will be refused, whatever follows. */
+        *ret_go_on = false;
+        return append_part(core, node, wire, index, term, NULL, 0);
+    }
+    err = hti_core_conf_committed(core);
+    return err;
+}
+
 static ht_err append_parts(struct hti_core *core,
                            const char *node,
                            const struct hti_wire *wire,
@@ -172,17 +217,17 @@ static ht_err append_parts(struct hti_core *core,
     uint32_t from = 0;
     ht_err err = HT_OK;
 
+    if (wire->term >= core->raft.current_term) {
+        skip_compacted(core, &index, &term, &entries, &count);
+    }
     do {
         uint32_t to = from;
-        uint64_t pending = core->raft.configuration_uncommitted_index;
+        bool go_on = true;
 
         if (from < count && entries[from].type == RAFT_CHANGE) {
-            if (pending != 0 && index + 1 > pending) {
-                err = append_part(core, node, wire, index, term, NULL, 0);
-                pending = core->raft.configuration_uncommitted_index;
-                if (err != HT_OK || (pending != 0 && index + 1 > pending)) {
-                    return err != HT_OK ? err : refuse(core);
-                }
+            err = conf_before(core, node, wire, index, term, &go_on);
+            if (err != HT_OK || !go_on) {
+                return err;
             }
             to++;
         }
@@ -393,7 +438,10 @@ dispatch(struct hti_core *core, const char *node, const struct hti_wire *wire)
         hti_core_hello_ack(core, node, wire);
         return HT_OK;
     case HTI_WIRE_REMOVED:
-        core->removed = !hti_core_is(core, RAFT_LEADER);
+        hti_core_was_removed(core);
+        return HT_OK;
+    case HTI_WIRE_LEAVE:
+        hti_core_asked_to_remove(core, node);
         return HT_OK;
     }
     return HT_OK;

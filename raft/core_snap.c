@@ -250,6 +250,9 @@ ht_err hti_core_snap_done(struct hti_core *core, struct hti_job *job)
     if (job->kind == HTI_JOB_SNAP_ABANDON || core->taking == HTI_TAKING_NONE) {
         return HT_OK;
     }
+    if (job->err == HT_EIO) {
+        return hti_core_fail(core, HT_EIO, "writing a snapshot");
+    }
     if (job->err != HT_OK) {
         abandon(core, job->err, "the snapshot cannot be written");
         return HT_OK;

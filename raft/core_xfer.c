@@ -355,6 +355,9 @@ static ht_err piece_written(struct hti_core *core, const struct hti_job *job)
         job->offset != intake->written) {
         return HT_OK;
     }
+    if (job->err == HT_EIO) {
+        return hti_core_fail(core, HT_EIO, "writing a snapshot");
+    }
     if (job->err != HT_OK) {
         hti_core_say(core, HT_LOG_ERROR, "HT-RAFT-RECEIVE",
                      "group=%s err=\"%s\"", core->group, ht_strerror(job->err));
@@ -381,6 +384,9 @@ static ht_err piece_checked(struct hti_core *core, struct hti_job *job)
         (job->info.index != intake->index ||
          (core->meta.group != 0 && job->info.group != core->meta.group))) {
         job->err = HT_EPROTO;
+    }
+    if (job->err == HT_EIO) {
+        return hti_core_fail(core, HT_EIO, "reading a snapshot");
     }
     if (job->err != HT_OK) {
         hti_core_say(core, HT_LOG_ERROR, "HT-RAFT-RECEIVE",

@@ -122,14 +122,16 @@ static ht_err take_entry(struct reading *reading,
         record->type < HTI_ENTRY_COMMAND || record->type > HTI_ENTRY_CHANGE) {
         return corrupt(reading, number, at, "an entry that cannot be");
     }
-    if (reading->first == 0) {
+    /* Or one that took the place of entries whose own predecessors are in
+     * files that were removed since. */
+    if (reading->first == 0 || record->index < reading->first) {
         reading->first = record->index;
+        reading->count = 0;
         if (reading->cache != NULL) {
             hti_cache_reset(reading->cache, record->index);
         }
     }
-    if (record->index < reading->first ||
-        record->index > reading->first + reading->count) {
+    if (record->index > reading->first + reading->count) {
         return corrupt(reading, number, at,
                        "an entry that does not follow the one before");
     }

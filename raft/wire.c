@@ -115,6 +115,7 @@ void hti_wire_encode(struct hti_wbuf *buf, const struct hti_wire *wire)
     case HTI_WIRE_HELLO:
     case HTI_WIRE_HELLO_ACK:
     case HTI_WIRE_REMOVED:
+    case HTI_WIRE_LEAVE:
         break;
     }
 }
@@ -231,6 +232,7 @@ static bool decode_body(struct hti_rbuf *buf, struct hti_wire *wire)
     case HTI_WIRE_HELLO:
     case HTI_WIRE_HELLO_ACK:
     case HTI_WIRE_REMOVED:
+    case HTI_WIRE_LEAVE:
         return true;
     }
     return false;
@@ -244,7 +246,7 @@ ht_err hti_wire_decode(ht_bytes bytes, struct hti_wire *ret_wire)
     uint8_t kind = hti_get_u8(&buf);
 
     if (buf.failed || version != HTI_WIRE_VERSION || kind < HTI_WIRE_APPEND ||
-        kind > HTI_WIRE_REMOVED) {
+        kind > HTI_WIRE_LEAVE) {
         return HT_EPROTO;
     }
     wire.kind = (enum hti_wire_kind)kind;

@@ -33,6 +33,7 @@ enum hti_wire_kind {
     HTI_WIRE_HELLO,     /* who are you? to is 0 */
     HTI_WIRE_HELLO_ACK, /* from and group say */
     HTI_WIRE_REMOVED,   /* you are no member any more */
+    HTI_WIRE_LEAVE,     /* take me out of the group */
 };
 
 struct hti_wire {

@@ -209,9 +209,9 @@ static void damage(struct rsim *sim, unsigned i)
     if (rsim_random(sim, 2) == 0) {
         if (m->meta_hit_in != m->life) {
             m->meta_hit_in = m->life;
-            (void)rdisk_flip(
-                m->disk, "meta",
-                rsim_random(sim, 2) * 4096 + rsim_random(sim, 64), bit);
+            (void)rdisk_flip(m->disk, "meta",
+                             rsim_random(sim, 2) * 4096 + rsim_random(sim, 64),
+                             bit);
             rsim_note(sim, "%u: meta damaged", i);
         }
         return;

@@ -384,8 +384,8 @@ void rsim_start_member(struct rsim *sim, unsigned i)
         rdisk_close_all(m->disk);
         return;
     }
-    if (err != HT_OK && rdisk_died(m->disk)) {
-        rsim_note(sim, "%u died while it started", i);
+    if (err == HT_ENOSPC || (err != HT_OK && rdisk_died(m->disk))) {
+        rsim_note(sim, "%u cannot start: %s", i, ht_errname(err));
         rdisk_crash(m->disk);
         return;
     }
@@ -751,6 +751,29 @@ static bool agree(struct rsim *sim, uint64_t at_least)
     return status.members_count > 0;
 }
 
+static void show(struct rsim *sim)
+{
+    for (unsigned i = 0; i < sim->count; i++) {
+        struct rsim_member *m = &sim->members[i];
+        ht_raft_status s;
+
+        if (m->core == NULL) {
+            printf("  %u is down\n", i);
+            continue;
+        }
+        hti_core_status(m->core, &s);
+        printf("  %u: role %d term %" PRIu64 " last %" PRIu64 " stored %" PRIu64
+               " commit %" PRIu64 " applied %" PRIu64 " snapshot %" PRIu64
+               " voter %d of:",
+               i, (int)s.role, s.term, s.last_index, s.stored_index,
+               s.commit_index, s.applied_index, s.snapshot_index, s.voter);
+        for (uint32_t j = 0; j < s.members_count; j++) {
+            printf(" %s%s", s.members[j].node, s.members[j].voter ? "" : "?");
+        }
+        printf("\n");
+    }
+}
+
 bool rsim_run(struct rsim *sim, uint64_t for_ms)
 {
     uint64_t until;
@@ -770,6 +793,7 @@ bool rsim_run(struct rsim *sim, uint64_t for_ms)
         printf("seed %" PRIu64 ": no progress after the faults (committed "
                "%" PRIu64 ")\nto replay: test_raft --trace %" PRIu64 "\n",
                sim->options.seed, sim->committed, sim->options.seed);
+        show(sim);
         return false;
     }
     rsim_note(sim, "settled after %" PRIu64 " events", sim->events_done);
