@@ -120,7 +120,8 @@ static void test_the_owner_s_node_dies(void **state)
     uint64_t first = 0, second = 0;
 
     (void)state;
-    CHECK_OK(ht_register_global(c.members[1].node, "boss", ref_a, &first));
+    WAIT_FOR(ht_register_global(c.members[1].node, "boss", ref_a, &first) ==
+             HT_OK);
     cluster_down(&c, 1);
     WAIT_FOR(ht_register_global(c.members[2].node, "boss", ref_b, &second) ==
              HT_OK);
@@ -139,7 +140,7 @@ static void test_cut_off(void **state)
     uint64_t first = 0, second = 0;
 
     (void)state;
-    CHECK_OK(ht_register_global(a, "boss", ref_a, &first));
+    WAIT_FOR(ht_register_global(a, "boss", ref_a, &first) == HT_OK);
     cluster_down(&c, 1);
     cluster_down(&c, 2);
     WAIT_FOR(one.lost != 0);
@@ -167,7 +168,7 @@ static void test_cut_off_from_the_majority(void **state)
 
     (void)state;
     use_short_leases(outside);
-    CHECK_OK(ht_register_global(outside, "boss", ref_a, &first));
+    WAIT_FOR(ht_register_global(outside, "boss", ref_a, &first) == HT_OK);
     for (size_t i = 0; i < 3; i++) {
         CHECK_OK(ht_disconnect(outside, ht_node_name(c.members[i].node)));
     }
