@@ -72,6 +72,7 @@ CLI_BIN  := $(BUILD)/bin/hardtack
 # The chat is one plugin of many files, and its programs.
 CHAT_PARTS := $(filter-out %_plugin.c examples/chat/chat-%.c,$(wildcard examples/chat/*.c))
 CHAT_OBJS  := $(CHAT_PARTS:%.c=$(BUILD)/%.o)
+CHAT_BINS  := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/chat/chat-*.c))
 
 # One program a file in examples/*/; shared objects are *_plugin.c.
 EX_SRCS    := $(filter-out %_plugin.c $(CHAT_PARTS),$(wildcard examples/*/*.c))
@@ -194,13 +195,16 @@ $(CLI_BIN): $(CLI_OBJS) $(GW_A) $(RAFT_A) $(LIB_A)
 folder_protos  = $(patsubst %.proto,$(BUILD)/%.pb-c.o,$(wildcard $(1)*.proto))
 folder_sources = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(1)test_%,$(wildcard $(1)*.c)))
 # An example links every .proto of its folder.
-$(EX_BINS): $(BUILD)/%: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*)) $(LIB_A)
+$(filter-out $(CHAT_BINS),$(EX_BINS)): $(BUILD)/%: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*)) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/examples/rust-peer/call_rust: $(BUILD)/examples/calculator/calculator.pb-c.o
 
 $(BUILD)/examples/chat/chat_plugin.so: $(CHAT_OBJS)
 $(BUILD)/examples/chat/chat_plugin.so: PLUGIN_LIBS = $(shell pkg-config --libs jansson libsodium)
+
+$(CHAT_BINS): $(BUILD)/%: $(BUILD)/%.o $(CHAT_OBJS) $$(call folder_protos,$$(dir $$*)) $(GW_A) $(LIB_A)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(GW_A) $(LIB_A) $(GW_LIBS) $(LIBS)
 
 # Without the library: the program that loads them exports it.
 $(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*))

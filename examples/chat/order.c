@@ -57,20 +57,6 @@ void order_free(struct order *o)
     free(o);
 }
 
-ProtobufCMessage *order_copy(const ProtobufCMessage *message)
-{
-    size_t len = protobuf_c_message_get_packed_size(message);
-    uint8_t *data = malloc(len > 0 ? len : 1);
-    ProtobufCMessage *copy = NULL;
-
-    if (data != NULL) {
-        protobuf_c_message_pack(message, data);
-        copy = protobuf_c_message_unpack(message->descriptor, NULL, len, data);
-    }
-    free(data);
-    return copy;
-}
-
 /* ---- who is who ---------------------------------------------------------- */
 
 static struct peer *peer_of(struct order *o, uint32_t world)
@@ -458,7 +444,7 @@ static void on_collected(struct order *o,
         return;
     }
     if (o->state == ORDER_COLLECT && p->collected == NULL) {
-        p->collected = (Chat__Step *)order_copy(&step->base);
+        p->collected = (Chat__Step *)wire_copy(&step->base);
         lead_if_told(o, now_ms);
     } else if (o->state == ORDER_LEAD && !p->told) {
         collect(o, now_ms); /* we were too impatient */
@@ -636,7 +622,7 @@ ht_err order_publish(struct order *o,
     }
     p = calloc(1, sizeof(*p));
     if (p != NULL) {
-        p->said = (Chat__Entry *)order_copy(&said->base);
+        p->said = (Chat__Entry *)wire_copy(&said->base);
     }
     if (p == NULL || p->said == NULL) {
         free(p);

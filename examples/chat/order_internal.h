@@ -54,8 +54,6 @@ struct order {
     size_t pending_count;
 };
 
-/* A deep copy of a message, NULL: no memory. */
-ProtobufCMessage *order_copy(const ProtobufCMessage *message);
 /* A message that was ordered gets its place, if it is not there, or forgotten,
  * already.  HT_ENOMEM. */
 HT_MUSTUSE ht_err order_place(struct history *history,

@@ -78,7 +78,7 @@ static ht_err copy_ours(struct merge *m)
     ht_err err = history_export(m->order->history, &ours);
 
     if (err == HT_OK) {
-        m->ours = (Chat__Step *)order_copy(&ours.base);
+        m->ours = (Chat__Step *)wire_copy(&ours.base);
         history_export_free(&ours);
     }
     return err == HT_OK && m->ours == NULL ? HT_ENOMEM : err;

@@ -113,3 +113,17 @@ void wire_step_fini(Chat__Step *step)
     step->forgotten = NULL;
     step->n_entries = step->n_forgotten = 0;
 }
+
+ProtobufCMessage *wire_copy(const ProtobufCMessage *message)
+{
+    size_t len = protobuf_c_message_get_packed_size(message);
+    uint8_t *data = malloc(len > 0 ? len : 1);
+    ProtobufCMessage *copy = NULL;
+
+    if (data != NULL) {
+        protobuf_c_message_pack(message, data);
+        copy = protobuf_c_message_unpack(message->descriptor, NULL, len, data);
+    }
+    free(data);
+    return copy;
+}

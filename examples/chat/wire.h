@@ -11,6 +11,8 @@
 /* NULL is none. */
 struct id wire_id(const Chat__Id *id);
 Chat__Id wire_put_id(struct id id);
+/* A deep copy; NULL: no memory. */
+ProtobufCMessage *wire_copy(const ProtobufCMessage *message);
 /* Whether everything is there that the fields of a decoded one promise. */
 bool wire_step_is_whole(const Chat__Step *step);
 
