@@ -213,7 +213,7 @@ $(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*))
 $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter-out $(GW_A) $(LIB_A),$^) $(filter $(GW_A),$^) $(LIB_A) $(if $(filter $(GW_A),$^),$(GW_LIBS)) $(LIBS)
 
-$(BUILD)/bench/gateway: $(GW_A)
+$(BUILD)/bench/gateway $(BUILD)/bench/gateway_tls: $(GW_A)
 $(BUILD)/bench/kv: $(PB_KV:.c=.o)
 
 # A test links what else its folder holds.

@@ -2,12 +2,12 @@
 /* gateway.c - many WebSocket clients of one node, in two processes over
  * loopback.
  *
- *   gateway load CLIENTS   idle: resident bytes a client; broadcasts one after
- *                          the other, and many at once: frames/s, and the
- *                          gateway's processor time a frame; all dropped and
- *                          all resumed: seconds, lost, doubled
- *   gateway raw CLIENTS    the ceiling: a loop that sends the same frame over
- *                          as many sockets
+ *   gateway load CLIENTS   idle: resident bytes a client, and the kernel's (all
+ *                          that its slabs grew by, halved: both ends are
+ *                          here); broadcasts one after the other, and many at
+ * once: frames/s, and the gateway's processor time a frame; all dropped and all
+ * resumed: seconds, lost, doubled gateway raw CLIENTS    the ceiling: a loop
+ * that sends the same frame over as many sockets
  *
  * The node has one scheduler.  Two processes hold CLIENTS descriptors each.
  */
@@ -506,6 +506,24 @@ static long resident(void)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
+/* Of sockets, files, and what watches them. */
+static long kernel_bytes(void)
+{
+    char line[128];
+    long kib = 0;
+    FILE *f = fopen("/proc/meminfo", "r");
+
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        if (sscanf(line, "Slab: %ld", &kib) == 1) {
+            break;
+        }
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    return kib * 1024;
+}
+
 static uint64_t number;
 
 static void broadcast(ht_node *node)
@@ -563,16 +581,18 @@ static int run_load(size_t count)
     ht_node *node = NULL;
     struct report r;
     uint64_t start;
-    long before, after;
+    long before, after, kernel;
     int port;
 
     must(ht_node_start(&config, &node), "node");
     must(ht_gateway_start(node, &web, &gateway), "gateway");
     port = ht_gateway_port(gateway);
     before = resident();
+    kernel = kernel_bytes();
     give(CONNECT, port, 0);
     (void)await();
     after = resident();
+    kernel = kernel_bytes() - kernel;
     broadcasts(node, count, ROUNDS, 1, &one_s, &one_cpu);
     broadcasts(node, count, 4, BURST, &burst_s, &burst_cpu);
     give(DROP, 0, 0);
@@ -584,11 +604,13 @@ static int run_load(size_t count)
     give(RESUME, port, MISSED);
     r = await();
     resumed = (double)(now_ns() - start) / 1e9;
-    printf("bytes_client=%.0f frames_s=%.0f cpu_ns=%.0f burst_frames_s=%.0f "
+    printf("bytes_client=%.0f kernel_bytes=%.0f frames_s=%.0f cpu_ns=%.0f "
+           "burst_frames_s=%.0f "
            "burst_cpu_ns=%.0f resume_s=%.2f lost=%llu doubled=%llu "
            "afresh=%llu\n",
-           (double)(after - before) / (double)count, one_s, one_cpu, burst_s,
-           burst_cpu, resumed, (unsigned long long)r.lost,
+           (double)(after - before) / (double)count,
+           kernel > 0 ? (double)kernel / 2 / (double)count : 0, one_s, one_cpu,
+           burst_s, burst_cpu, resumed, (unsigned long long)r.lost,
            (unsigned long long)r.doubled, (unsigned long long)r.afresh);
     ht_gateway_free(gateway);
     ht_node_free(node);
