@@ -139,6 +139,16 @@ static ht_err submit_conf(struct hti_core *core, int role)
 
 /* ---- asked for --------------------------------------------------------- */
 
+/* Again and again: its link may come up a moment later. */
+static void say_hello(struct hti_core *core)
+{
+    struct hti_wire wire = {.kind = HTI_WIRE_HELLO,
+                            .term = core->raft.current_term};
+
+    core->change.round_us = core->now.us;
+    hti_core_send(core, 0, core->change.node, &wire);
+}
+
 ht_err hti_core_add(struct hti_core *core,
                     const char *node,
                     bool voter,
@@ -146,7 +156,6 @@ ht_err hti_core_add(struct hti_core *core,
                     void *arg)
 {
     const struct raft_server *server;
-    struct hti_wire wire = {.kind = HTI_WIRE_HELLO};
     ht_err err = allowed(core);
 
     if (err != HT_OK) {
@@ -166,9 +175,8 @@ ht_err hti_core_add(struct hti_core *core,
           server != NULL ? server->id : 0, done, arg);
     core->change.voter = voter;
     if (server == NULL) {
-        wire.term = core->raft.current_term;
         until(core, 3);
-        hti_core_send(core, 0, node, &wire);
+        say_hello(core);
     } else {
         until(core, CATCH_TIMEOUTS);
         core->change.goal = hti_core_index(core);
@@ -391,6 +399,10 @@ ht_err hti_core_change_run(struct hti_core *core)
     } else if (!hti_core_is(core, RAFT_LEADER)) {
         hti_core_change_end(core, HT_ECANCELLED,
                             "the leader lost the lead meanwhile");
+    } else if (change->kind == HTI_CHANGE_HELLO &&
+               core->now.us - change->round_us >=
+                   (uint64_t)core->config.heartbeat_ms * 1000) {
+        say_hello(core);
     } else if (change->kind == HTI_CHANGE_LEARN && change->index == 0) {
         err = submit_conf(core, RAFT_STANDBY);
     } else if (change->kind == HTI_CHANGE_REMOVE && change->index == 0) {
