@@ -339,6 +339,31 @@ static void expire(struct hti_core *core)
     }
 }
 
+/* libraft tells the next leader to take over at its first answer, maybe before
+ * it has everything, which it then ignores; and only once.  So it is told again
+ * when it has. */
+static void tell_next_leader(struct hti_core *core)
+{
+    uint64_t id = core->raft.leader_state.transferee;
+    uint64_t index = hti_core_index(core);
+    const struct raft_server *server =
+        hti_conf_by_id(&core->raft.configuration, id);
+    struct hti_wire wire = {.kind = HTI_WIRE_TIMEOUT_NOW,
+                            .term = core->raft.current_term};
+    raft_index match = 0;
+
+    if (server == NULL || raft_match_index(&core->raft, id, &match) != 0 ||
+        match != index ||
+        core->now.us - core->change.asked_us <
+            (uint64_t)core->config.heartbeat_ms * 1000) {
+        return;
+    }
+    core->change.asked_us = core->now.us;
+    wire.u.timeout_now.last_index = index;
+    wire.u.timeout_now.last_term = hti_core_term_at(core, index);
+    hti_core_send(core, id, server->address, &wire);
+}
+
 static void watch_transfer(struct hti_core *core)
 {
     uint64_t leader = 0;
@@ -348,6 +373,8 @@ static void watch_transfer(struct hti_core *core)
         if (core->raft.leader_state.transferee == 0) {
             hti_core_change_end(core, HT_ETIMEDOUT,
                                 "it does not take over in time");
+        } else {
+            tell_next_leader(core);
         }
     } else if (leader != 0) {
         hti_core_change_end(
@@ -368,6 +395,8 @@ static void run_leave(struct hti_core *core)
         if (core->raft.leader_state.transferee == 0) {
             hti_core_change_end(core, HT_ETIMEDOUT,
                                 "no other takes the lead in time");
+        } else {
+            tell_next_leader(core);
         }
     } else if (leader != 0 && core->now.us - change->asked_us >=
                                   (uint64_t)core->config.election_ms * 1000) {
