@@ -513,7 +513,8 @@ static void test_close_waits_for_those_inside(void **state)
             pthread_join(threads[i], NULL);
         }
         hti_outbox_stats(run.outbox, &after);
-        assert_int_equal(before.bytes, after.bytes);
+        /* Less, if one of them was just being refused: it had taken credit. */
+        assert_true(after.bytes <= before.bytes);
         while (hti_outbox_pop(run.outbox, &slice)) {
             hti_outbox_release(run.outbox, &slice);
         }
