@@ -97,6 +97,7 @@ class Scene {
     this.contexts = [];
     this.pages = [];
     this.complaints = [];
+    this.cleanups = [];
     this.until = until;
     this.run("cookie", "-o", this.cookie);
   }
@@ -116,6 +117,9 @@ class Scene {
     }
     return result.stdout;
   }
+
+  // To be done at the end.
+  also(cleanup) { this.cleanups.push(cleanup); }
 
   async node(name, ...args) {
     const node = new Node(this, name);
@@ -162,6 +166,7 @@ class Scene {
 
   async close() {
     await Promise.all(this.contexts.map((context) => context.close().catch(() => {})));
+    this.cleanups.forEach((cleanup) => cleanup());
     await Promise.all(this.nodes.map((node) => node.process && node.kill()));
     fs.rmSync(this.dir, { recursive: true, force: true });
   }
