@@ -61,25 +61,51 @@ static ht_err tell_removed(struct hti_core *core,
 
 /* ---- entries ----------------------------------------------------------- */
 
-/* libraft ends the process over a conflict with what is committed. */
+/* Of an entry that libraft knows; a snapshot that is being installed is its own
+ * already. */
+static uint64_t known_term(const struct hti_core *core, uint64_t index)
+{
+    const struct raft_trail *trail = &core->raft.trail;
+
+    return index != 0 && index == trail->snapshot.index
+               ? trail->snapshot.term
+               : hti_core_term_at(core, index);
+}
+
+/* Whether an entry may not be replaced: it is committed, or a configuration
+ * that is stands behind it, or it is the group's first configuration, without
+ * which libraft has none to go back to. */
+static bool stands(const struct hti_core *core, uint64_t index)
+{
+    const struct raft *raft = &core->raft;
+    uint64_t conf = raft->configuration_committed_index;
+
+    return index <= raft->commit_index || index <= conf ||
+           (conf == 0 && index <= raft->configuration_uncommitted_index);
+}
+
+/* libraft ends the process over a conflict with what is committed, and over
+ * terms that go back. */
 static bool append_fits(struct hti_core *core,
                         uint64_t prev_index,
                         uint64_t prev_term,
                         const struct raft_entry *entries,
                         unsigned count)
 {
-    uint64_t term = hti_core_term_at(core, prev_index);
+    uint64_t term = known_term(core, prev_index);
 
     if (prev_index != 0 && prev_index <= core->raft.commit_index && term != 0 &&
         term != prev_term) {
         return false;
     }
+    if (count > 0 && entries[0].term < prev_term) {
+        return false; /* prev may be the own snapshot's end */
+    }
     for (unsigned i = 0; i < count; i++) {
         uint64_t index = prev_index + 1 + i;
 
-        term = hti_core_term_at(core, index);
-        if (index <= core->raft.commit_index && term != 0 &&
-            term != entries[i].term) {
+        term = known_term(core, index);
+        if (term != 0 && term != entries[i].term && stands(core, index)) {
             return false;
         }
     }
@@ -296,7 +322,8 @@ static ht_err recv_append_result(struct hti_core *core,
      * the member back behind that, and assert that it did not. */
     if (wire->u.append_result.rejected > 0 &&
         raft_match_index(&core->raft, wire->from, &match) == 0 &&
-        wire->u.append_result.rejected <= match) {
+        (wire->u.append_result.rejected <= match ||
+         wire->u.append_result.last_index < match)) {
         return HT_OK;
     }
     for (size_t i = 0; i < HT_RAFT_MEMBERS_MAX; i++) {
@@ -455,7 +482,8 @@ static bool admit(const struct hti_core *core,
     const struct raft_server *server =
         hti_conf_by_id(&core->raft.configuration, wire->from);
 
-    if (wire->from == core->meta.id ||
+    /* On the own node there is no other member, only somebody who may send. */
+    if (wire->from == core->meta.id || strcmp(node, core->node) == 0 ||
         (server != NULL && strcmp(server->address, node) != 0)) {
         return false;
     }

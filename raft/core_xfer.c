@@ -205,6 +205,7 @@ static ht_err write_piece(struct hti_core *core, const struct hti_wire *wire)
     job->index = wire->u.piece.index;
     job->peer = wire->from;
     job->offset = wire->u.piece.offset;
+    job->size = wire->u.piece.size;
     core->intake.asked += job->len;
     hti_core_submit(core, job);
     return HT_OK;
@@ -269,6 +270,7 @@ static ht_err file_job(struct hti_core *core, enum hti_job_kind kind)
     }
     job->index = core->intake.index;
     job->peer = core->intake.from;
+    job->size = core->intake.size;
     hti_core_submit(core, job);
     return HT_OK;
 }
@@ -402,8 +404,9 @@ static ht_err piece_checked(struct hti_core *core, struct hti_job *job)
 
 ht_err hti_core_intake_done(struct hti_core *core, struct hti_job *job)
 {
-    bool current =
-        job->peer == core->intake.from && job->index == core->intake.index;
+    bool current = job->peer == core->intake.from &&
+                   job->index == core->intake.index &&
+                   job->size == core->intake.size;
 
     if (job->kind == HTI_JOB_PIECE_WRITE) {
         return current ? piece_written(core, job) : HT_OK;

@@ -120,8 +120,8 @@ void hti_wire_encode(struct hti_wbuf *buf, const struct hti_wire *wire)
     }
 }
 
-/* The entries are there, their terms are set and never go back, and a
- * configuration can be read. */
+/* The entries are there, their terms are set and never go back, a configuration
+ * can be read, and a group's first entry is one. */
 static bool entries_valid(const struct hti_wire *wire)
 {
     struct hti_rbuf buf = {.data = wire->u.append.entries,
@@ -134,6 +134,10 @@ static bool entries_valid(const struct hti_wire *wire)
         if (!hti_wire_next_entry(&buf, &entry) || entry.term == 0 ||
             entry.term < term || entry.term > wire->term ||
             entry.type < HTI_ENTRY_COMMAND || entry.type > HTI_ENTRY_CHANGE) {
+            return false;
+        }
+        if (wire->u.append.prev_index == 0 && i == 0 &&
+            entry.type != HTI_ENTRY_CHANGE) {
             return false;
         }
         /* A command and a barrier begin with their time. */
