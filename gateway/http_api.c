@@ -16,11 +16,14 @@
 #include "gateway/pages.h"
 #include "gateway/policy.h"
 #include "gateway/upgrade.h"
+#include "survey/asker.h"
 
 #define JSON_TYPE "application/json"
 #define TEXT_TYPE "text/plain; charset=utf-8"
 /* What may read /metrics from another machine. */
 #define METRICS_TARGET "hardtack.metrics"
+/* A scrape does not wait longer for the store. */
+#define STORE_MS 2000
 
 /* ---- answers ------------------------------------------------------------- */
 
@@ -254,11 +257,56 @@ static void health(struct gw_conn *c, bool ready)
     answer(c, ready ? 200 : 503, "", TEXT_TYPE, words, strlen(words));
 }
 
+static void answer_metrics(struct gw_conn *c,
+                           const Hardtack__Dashboard__StoreAnswer *store)
+{
+    size_t len;
+    char *text = gw_metrics(c->gateway, store, &len);
+
+    if (text == NULL) {
+        gw_api_error(c, 503, "", HT_ENOMEM, ht_strerror(HT_ENOMEM));
+        return;
+    }
+    answer(c, 200, "", "text/plain; version=0.0.4; charset=utf-8", text, len);
+    free(text);
+}
+
+/* Without an answer of the store there are the other metrics. */
+static void on_store(ht_actor *self, const ht_reply *reply, void *arg)
+{
+    struct gw_client *client = arg;
+    ht_reader reader = ht_reader_reply(reply);
+    Hardtack__Dashboard__StoreAnswer *store = (void *)ht_read_message(
+        &reader, &hardtack__dashboard__store_answer__descriptor);
+
+    (void)self;
+    if (client->conn != NULL && client->conn->phase == GW_PHASE_ANSWER &&
+        !client->conn->lost) {
+        answer_metrics(client->conn, store);
+    }
+    if (store != NULL) {
+        hardtack__dashboard__store_answer__free_unpacked(store, NULL);
+    }
+}
+
+static bool ask_store(struct gw_client *client)
+{
+    Hardtack__Empty empty = HARDTACK__EMPTY__INIT;
+    ht_node *node = client->gateway->view.node;
+    ht_ref store = ht_whereis(node, HTI_STORE_NAME);
+    ht_args args = HT_ARGS_INIT;
+
+    if (ht_ref_is_none(store)) {
+        return false;
+    }
+    ht_args_message(&args, &empty.base);
+    return ht_args_call_async(client->self, store, "Status", &args, STORE_MS,
+                              on_store, client) == HT_OK;
+}
+
 static void metrics(struct gw_conn *c)
 {
     const struct ht_gateway_view *view = &c->gateway->view;
-    char *text;
-    size_t len;
 
     if (!c->local &&
         !gw_policy_allows(view->policy, c->client->identity, GW_SEND,
@@ -266,15 +314,9 @@ static void metrics(struct gw_conn *c)
         gw_api_error(c, 403, "", HT_EDENIED,
                      "from this machine by the name localhost, or with a token "
                      "for " METRICS_TARGET);
-        return;
+    } else if (!ask_store(c->client)) {
+        answer_metrics(c, NULL);
     }
-    text = gw_metrics(c->gateway, &len);
-    if (text == NULL) {
-        gw_api_error(c, 503, "", HT_ENOMEM, ht_strerror(HT_ENOMEM));
-        return;
-    }
-    answer(c, 200, "", "text/plain; version=0.0.4; charset=utf-8", text, len);
-    free(text);
 }
 
 static bool is_get(const struct gw_http *h)

@@ -7,6 +7,7 @@
 
 #include "gateway/gateway.h"
 #include "gateway/metrics_node.h"
+#include "gateway/metrics_store.h"
 
 /* ---- the gateway --------------------------------------------------------- */
 
@@ -128,7 +129,9 @@ static void write_gateway(FILE *out, const struct ht_gateway *g)
     }
 }
 
-char *gw_metrics(struct ht_gateway *gateway, size_t *ret_len)
+char *gw_metrics(struct ht_gateway *gateway,
+                 const Hardtack__Dashboard__StoreAnswer *store,
+                 size_t *ret_len)
 {
     char *text = NULL;
     FILE *out = open_memstream(&text, ret_len);
@@ -139,6 +142,9 @@ char *gw_metrics(struct ht_gateway *gateway, size_t *ret_len)
     }
     failed = !gw_metrics_node(out, gateway->view.node);
     write_gateway(out, gateway);
+    if (store != NULL) {
+        gw_metrics_store(out, store);
+    }
     failed = ferror(out) != 0 || failed;
     if (fclose(out) != 0 || failed) {
         free(text);

@@ -19,8 +19,7 @@ void gw_metric_family(FILE *out,
     fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* A label's value: names of peers are theirs to choose. */
-static void label(FILE *out, const char *s)
+void gw_metric_label(FILE *out, const char *s)
 {
     for (; *s != '\0'; s++) {
         if (*s == '\\' || *s == '"') {
@@ -137,7 +136,7 @@ static void write_node(FILE *out, ht_node *node)
     ht_group_each(node, add_group, &groups);
     gw_metric_family(out, "hardtack_node_info", "gauge", "The node; always 1.");
     fputs("hardtack_node_info{node=\"", out);
-    label(out, ht_node_name(node));
+    gw_metric_label(out, ht_node_name(node));
     fprintf(out, "\",version=\"%s\"} 1\n", ht_version());
     gw_metric_family(out, "hardtack_node_start_time_seconds", "gauge",
                      "When the node started, since 1970: its incarnation.");
@@ -252,7 +251,7 @@ static void write_peer_info(FILE *out, const struct peers *peers)
                      "How the link is protected; always 1.");
     for (size_t i = 0; i < peers->count; i++) {
         fputs("hardtack_peer_info{peer=\"", out);
-        label(out, peers->at[i].name);
+        gw_metric_label(out, peers->at[i].name);
         fprintf(out, "\",encryption=\"%s\",auth=\"%s\"} 1\n",
                 peers->at[i].encryption, peers->at[i].auth);
     }
@@ -300,7 +299,7 @@ static void write_peers(FILE *out, const struct peers *peers)
             memcpy(&value, (const char *)&peers->at[i] + columns[c].at,
                    sizeof(value));
             fprintf(out, "%s{peer=\"", columns[c].name);
-            label(out, peers->at[i].name);
+            gw_metric_label(out, peers->at[i].name);
             if (columns[c].microseconds) {
                 fprintf(out, "\"} %.6f\n", (double)value / 1e6);
             } else {

@@ -16,6 +16,9 @@ void gw_metric_family(FILE *out,
                       const char *type,
                       const char *help);
 
+/* A label's value, without its quotes: names of peers are theirs to choose. */
+void gw_metric_label(FILE *out, const char *s);
+
 /* false: no memory. */
 bool gw_metrics_node(FILE *out, ht_node *node);
 

@@ -166,6 +166,15 @@ static void gateway_told(struct hti_asker *a,
     hti_survey_gateway(a->survey, name, (void *)message, hti_asker_now());
 }
 
+static void store_told(struct hti_asker *a,
+                       const char *name,
+                       ProtobufCMessage *message,
+                       const char *reason)
+{
+    (void)reason;
+    hti_survey_store(a->survey, name, (void *)message, hti_asker_now());
+}
+
 struct question {
     const char *actor, *method;
     const ProtobufCMessageDescriptor *answer;
@@ -179,6 +188,8 @@ struct question {
 static const struct question questions[] = {
     {HTI_GATEWAY_NAME, "Status",
      &hardtack__dashboard__gateway_status__descriptor, gateway_told},
+    {HTI_STORE_NAME, "Status", &hardtack__dashboard__store_answer__descriptor,
+     store_told},
 };
 #define QUESTIONS (sizeof(questions) / sizeof(questions[0]))
 

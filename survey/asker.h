@@ -18,6 +18,8 @@
 #define HTI_ASKER_INTERVAL_MS 2000
 /* What a gateway's own numbers are asked of. */
 #define HTI_GATEWAY_NAME "hardtack.gateway"
+/* And a member of the store's. */
+#define HTI_STORE_NAME "hardtack.kv"
 
 struct hti_asker;
 

@@ -61,6 +61,9 @@ static void answer_free(struct hti_answer *answer)
         hardtack__dashboard__gateway_status__free_unpacked(answer->gateway,
                                                            NULL);
     }
+    if (answer->store != NULL) {
+        hardtack__dashboard__store_answer__free_unpacked(answer->store, NULL);
+    }
 }
 
 /* ---- nodes --------------------------------------------------------------- */
@@ -302,6 +305,29 @@ void hti_survey_gateway(struct hti_survey *survey,
     seen->before.gateway_ms = seen->now.gateway_ms;
     seen->now.gateway = status;
     seen->now.gateway_ms = now.ms;
+}
+
+void hti_survey_store(struct hti_survey *survey,
+                      const char *name,
+                      Hardtack__Dashboard__StoreAnswer *store,
+                      struct hti_survey_now now)
+{
+    struct hti_seen *seen = find(survey, name);
+
+    if (seen == NULL) {
+        if (store != NULL) {
+            hardtack__dashboard__store_answer__free_unpacked(store, NULL);
+        }
+        return;
+    }
+    if (seen->before.store != NULL) {
+        hardtack__dashboard__store_answer__free_unpacked(seen->before.store,
+                                                         NULL);
+    }
+    seen->before.store = seen->now.store;
+    seen->before.store_ms = seen->now.store_ms;
+    seen->now.store = store;
+    seen->now.store_ms = now.ms;
 }
 
 /* ---- the end of a round -------------------------------------------------- */

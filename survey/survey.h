@@ -63,6 +63,11 @@ void hti_survey_gateway(struct hti_survey *survey,
                         const char *name,
                         Hardtack__Dashboard__GatewayStatus *status,
                         struct hti_survey_now now);
+/* Its member of the replicated store; likewise. */
+void hti_survey_store(struct hti_survey *survey,
+                      const char *name,
+                      Hardtack__Dashboard__StoreAnswer *store,
+                      struct hti_survey_now now);
 /* The link from here to that node was lost, and why. false: no node that is
  * shown. */
 bool hti_survey_lost(struct hti_survey *survey,

@@ -24,7 +24,8 @@ struct hti_point {
 struct hti_answer {
     Hardtack__Admin__LookReply *look;            /* may be NULL */
     Hardtack__Dashboard__GatewayStatus *gateway; /* may be NULL */
-    uint64_t look_ms, gateway_ms;
+    Hardtack__Dashboard__StoreAnswer *store;     /* may be NULL */
+    uint64_t look_ms, gateway_ms, store_ms;
 };
 
 struct hti_seen {

@@ -185,6 +185,76 @@ static void add_nodes(struct maker *maker,
     }
 }
 
+/* ---- the replicated store -------------------------------------------------
+ */
+
+/* How far behind a member is, the leader knows. */
+static uint64_t lag_of(const struct hti_survey *survey, const char *member)
+{
+    const struct hti_seen *seen;
+
+    TAILQ_FOREACH (seen, &survey->nodes, entry) {
+        const Hardtack__Dashboard__StoreAnswer *store = seen->now.store;
+
+        if (seen->state != HTI_SEEN_UP || store == NULL ||
+            strcmp(store->role, "leader") != 0) {
+            continue;
+        }
+        for (size_t i = 0; i < store->n_members; i++) {
+            if (strcmp(store->members[i]->name, member) == 0) {
+                return store->members[i]->lag;
+            }
+        }
+    }
+    return 0;
+}
+
+static void fill_store(Hardtack__Dashboard__Store *out,
+                       const struct hti_survey *survey,
+                       const struct hti_seen *seen)
+{
+    const Hardtack__Dashboard__StoreAnswer *now = seen->now.store;
+    const Hardtack__Dashboard__StoreAnswer *old = seen->before.store;
+    uint64_t ms = seen->now.store_ms - seen->before.store_ms;
+
+    hardtack__dashboard__store__init(out);
+    out->node = seen->name;
+    out->store = now->store;
+    out->role = now->role;
+    out->leader = now->leader;
+    out->term = now->term;
+    out->commit_index = now->commit_index;
+    out->applied_index = now->applied_index;
+    out->last_index = now->last_index;
+    out->lag = lag_of(survey, seen->name);
+    out->keys = now->keys;
+    out->bytes = now->bytes;
+    out->commit_us = now->commit_us;
+    out->commit_p99_us = now->commit_p99_us;
+    out->fsyncs = now->fsyncs_total;
+    out->fsync_us = now->fsync_us;
+    out->disk_full = now->disk_full;
+    if (old != NULL) {
+        out->fsyncs_rate = hti_rate(now->fsyncs_total, old->fsyncs_total, ms);
+        out->writes_rate = hti_rate(now->writes_total, old->writes_total, ms);
+    }
+}
+
+static void add_stores(struct maker *maker,
+                       Hardtack__Dashboard__ViewReply *out,
+                       const struct hti_survey *survey)
+{
+    const struct hti_seen *seen;
+
+    out->stores = make_list(maker, survey->nodes_count, sizeof(**out->stores));
+    TAILQ_FOREACH (seen, &survey->nodes, entry) {
+        if (out->stores != NULL && seen->state == HTI_SEEN_UP &&
+            seen->now.store != NULL) {
+            fill_store(out->stores[out->n_stores++], survey, seen);
+        }
+    }
+}
+
 /* ---- groups -------------------------------------------------------------- */
 
 /* Groups are the same everywhere: those that our own node sees. */
@@ -422,6 +492,7 @@ ht_err hti_survey_view(const struct hti_survey *survey,
     out->now_ms = now.unix_ms;
     out->node = survey->own_name;
     add_nodes(&maker, out, survey, now);
+    add_stores(&maker, out, survey);
     add_groups(&maker, out, survey);
     out->by_mailbox = top_actors(&maker, survey, false, &out->n_by_mailbox);
     out->by_handled = top_actors(&maker, survey, true, &out->n_by_handled);

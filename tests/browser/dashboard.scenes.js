@@ -167,6 +167,23 @@ async function operates(scene) {
   await scene.until("it is in the log", () => /HT-GATEWAY-OPERATOR .*disconnects from a@test/.test(b.log()));
 }
 
+async function store(scene) {
+  fs.writeFileSync(scene.path("s.conf"), `[security]
+cookie_file = ${scene.cookie}
+[kv]
+directory = ${scene.path("kv")}
+bootstrap = yes
+[gateway]
+dashboard = local
+`);
+  const s = await scene.node("s", "--config", scene.path("s.conf"), "--gateway-port", "any");
+  const page = await scene.page(s.url("/dashboard"), { viewport: DESKTOP });
+  await has(scene, page, "stores", /^s@test leader s@test \d+ \d+ \d+ 0 0 /);
+  scene.run("kv", "put", "--node", "unix:" + s.socket, "motd", "Ahoy");
+  await has(scene, page, "stores", /^s@test leader s@test \d+ \d+ \d+ 0 1 /);
+  await scene.shot(page, "dashboard-store");
+}
+
 async function closed(scene) {
   const { b } = await cluster(scene, "off");
   const page = await scene.page(b.url("/healthz"));
@@ -183,5 +200,6 @@ module.exports = {
   "dashboard: what flows": flows,
   "dashboard: readable on a phone, dark and light": readable,
   "dashboard: an operator acts, a viewer looks": operates,
+  "dashboard: the replicated store": store,
   "dashboard: closed unless it is opened": closed,
 };

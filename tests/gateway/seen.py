@@ -38,7 +38,7 @@ def families(text):
             equal(word[2] in helped and word[2] not in types, True, line)
             types[word[2]] = word[3]
         else:
-            match = re.match(r'([a-z_]+)(\{(?:[a-z]+="(?:[^"\\\n]|\\.)*",?)+\})?'
+            match = re.match(r'([a-z0-9_]+)(\{(?:[a-z]+="(?:[^"\\\n]|\\.)*",?)+\})?'
                              r' (-?[0-9.]+)$', line)
             equal(bool(match), True, line)
             equal(list(types)[-1], match.group(1), "not under its family")
@@ -53,6 +53,57 @@ def value(text, name):
         if line.startswith(name + " "):
             return float(line.split(" ")[1])
     raise Failed("no %s in\n%s" % (name, text))
+
+
+def with_store(scene):
+    """A node that is a store's only member, and leads."""
+    config = scene.write("s.conf", """
+[security]
+cookie_file = %s
+[kv]
+directory = %s
+bootstrap = yes
+[gateway]
+dashboard = local
+""" % (scene.make_cookie(), scene.path("kv")))
+    s = scene.node("s", "--gateway-port", "any", config=config)
+    s.run("kv", "put", "motd", "Ahoy")
+    return s
+
+
+def store(scene):
+    s = with_store(scene)
+    until("the member leads", lambda: value(
+        scrape(s), "hardtack_store_is_leader") == 1)
+    text = scrape(s)
+    for name, want in (("is_leader", 1), ("has_leader", 1), ("keys", 1),
+                       ("writes_total", 1), ("disk_full", 0)):
+        equal(value(text, "hardtack_store_" + name), want, name)
+    equal(value(text, "hardtack_store_fsyncs_total") > 0, True)
+    equal(value(text, 'hardtack_store_member_lag_entries{member="s@test"}'), 0)
+    until("the store in the picture", lambda: [
+        (r["node"], r["role"], r["leader"], r["keys"]) for r in call(
+            s.gateway, "hardtack.dashboard/View", {})[2]["stores"]]
+        == [("s@test", "leader", "s@test", "1")])
+    contains(s.run("top", "--once", "--interval", "200ms").out,
+             "s@test    leader  s@test")
+
+
+def same_numbers(_scene):
+    """StoreAnswer is a part of the store's StatusReply: name, number, type."""
+    def fields(path, message):
+        with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+            body = re.search(r"^message %s \{(.*?)^\}" % message, file.read(),
+                             re.S | re.M).group(1)
+        return set(re.findall(r"^  ((?:repeated )?\w+) (\w+) = (\d+);", body,
+                              re.M))
+
+    for ours, theirs in (("StoreAnswer", "StatusReply"),
+                         ("MemberAnswer", "MemberStatus")):
+        mine = {(t.replace("MemberAnswer", "MemberStatus"), n, i)
+                for t, n, i in fields("proto/dashboard.proto", ours)}
+        equal(len(mine) > 3, True)
+        equal(mine - fields("include/hardtack/kv.proto", theirs), set())
 
 
 def metrics(scene):
@@ -80,8 +131,7 @@ def metrics(scene):
 
 def grafana(scene):
     """Every metric that the dashboard file asks for is there."""
-    _, b = pair(scene)
-    types = families(scrape(b))
+    types = families(scrape(with_store(scene)))
     with open(os.path.join(ROOT, "config", "grafana.json"),
               encoding="utf-8") as file:
         board = json.load(file)
@@ -109,9 +159,8 @@ def grafana(scene):
 def promtool(scene):
     if not shutil.which("promtool"):
         raise Skipped("no promtool (Debian: prometheus)")
-    _, b = pair(scene)
     p = subprocess.run(["promtool", "check", "metrics"],
-                       input=scrape(b).encode(), timeout=60,
+                       input=scrape(with_store(scene)).encode(), timeout=60,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     equal((p.returncode, p.stdout.decode()), (0, ""))
 
@@ -289,6 +338,8 @@ TABLE = [
     ("operator", operator),
     ("dashboard", dashboard),
     ("metrics", metrics),
+    ("store", store),
+    ("same_numbers", same_numbers),
     ("grafana", grafana),
     ("promtool", promtool),
     ("health", health),

@@ -418,6 +418,57 @@ static void test_gateways(void **state)
     hti_survey_silent(s, "x@h", "nobody");
 }
 
+static Hardtack__Dashboard__StoreAnswer *
+store_answer(const char *role, uint64_t fsyncs, const char *behind)
+{
+    Hardtack__Dashboard__StoreAnswer out =
+        HARDTACK__DASHBOARD__STORE_ANSWER__INIT;
+    Hardtack__Dashboard__MemberAnswer member =
+        HARDTACK__DASHBOARD__MEMBER_ANSWER__INIT;
+    Hardtack__Dashboard__MemberAnswer *members[] = {&member};
+    uint8_t bytes[256];
+
+    member.name = (char *)behind;
+    member.lag = 12;
+    out.role = (char *)role;
+    out.fsyncs_total = fsyncs;
+    out.members = members;
+    out.n_members = 1;
+    hardtack__dashboard__store_answer__pack(&out, bytes);
+    return hardtack__dashboard__store_answer__unpack(
+        NULL, hardtack__dashboard__store_answer__get_packed_size(&out), bytes);
+}
+
+static void test_stores(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 2; i++) {
+        hti_survey_begin(s);
+        asks("a@h", "");
+        LOOKED("a@h", 1, 0, {.name = "b@h", .state = "ready"});
+        asks("b@h", "");
+        LOOKED("b@h", 1, 0, {.name = "a@h", .state = "ready"});
+        hti_survey_store(s, "a@h", store_answer("follower", 10 * i, "b@h"),
+                         now);
+        hti_survey_store(s, "b@h", store_answer("leader", 40 * i, "a@h"), now);
+        hti_survey_store(s, "x@h", store_answer("leader", 0, "a@h"), now);
+        end();
+    }
+    look_after(0);
+    assert_int_equal(view.reply.n_stores, 2);
+    assert_string_equal(view.reply.stores[0]->role, "follower");
+    assert_int_equal(view.reply.stores[0]->lag, 12);
+    assert_float_equal(view.reply.stores[0]->fsyncs_rate, 5, 0.1);
+    assert_int_equal(view.reply.stores[1]->lag, 0);
+    hti_survey_begin(s);
+    asks("a@h", "");
+    LOOKED("a@h", 1, 0, {.name = "b@h", .state = "waiting"});
+    hti_survey_store(s, "a@h", NULL, now);
+    end();
+    look_after(0);
+    assert_int_equal(view.reply.n_stores, 0);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -432,6 +483,7 @@ int main(void)
         TEST(test_no_more_than_so_many),
         TEST(test_through_the_first),
         TEST(test_gateways),
+        TEST(test_stores),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
