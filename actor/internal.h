@@ -27,6 +27,7 @@
 
 #include "actor/runtime.h"
 #include "base/mpsc.h"
+#include "base/spin.h"
 
 #define HTI_CONTAINER(pointer, type, member)                                   \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
@@ -127,7 +128,7 @@ struct hti_sched {
     ht_node *node;
     unsigned index;
 
-    pthread_mutex_t lock; /* of the run queue */
+    struct hti_spin lock; /* of the run queue */
     struct hti_run_queue queue;
     _Atomic unsigned queued;      /* length; written under lock */
     _Atomic uint64_t actor_turns; /* whether it moves on: see steal */
@@ -161,8 +162,8 @@ struct hti_flight_table {
 /* ---- actors ---------------------------------------------------------------
  */
 
-#define HTI_SLOT_CHUNK      1024
-#define HTI_SLOT_CHUNKS_MAX 16384
+#define HTI_SLOT_CHUNK      256
+#define HTI_SLOT_CHUNKS_MAX 65536
 
 enum hti_life {
     HTI_LIFE_FREE,     /* no actor */
@@ -202,38 +203,49 @@ LIST_HEAD(hti_watch_list, hti_watch);
 struct hti_answer; /* an open call: answer.c */
 struct hti_spawn_wait;
 
+/* Three parts, each in cache lines of its own: senders on other cores must not
+ * wait for lines that only they share with the runner. */
 struct ht_actor {
-    /* ---- what a sender reads and writes ---- */
-    _Atomic uint64_t pid;  /* of the life that takes messages; 0: none */
-    _Atomic uint64_t load; /* HTI_LOAD_*; of the slot, not of a life */
+    /* ---- what senders read, and hardly anybody writes ---- */
+    _Alignas(64) _Atomic uint64_t pid; /* that takes messages; 0: none */
     _Atomic uint32_t messages_max;
     _Atomic uint32_t bytes_max;
     _Atomic uint32_t flags;   /* HTI_ACTOR_*; written under lock */
     _Atomic uint32_t control; /* HTI_CONTROL_*; written under lock */
-    _Atomic unsigned run_state;
     _Atomic unsigned home;
     _Atomic bool pinned; /* runs at home only: it watches a descriptor, or */
     bool settled; /* was spawned for that scheduler; set by the spawner */
     _Atomic bool waiters; /* somebody asked ht_notify_writable() */
-    _Atomic uint64_t dropped;
-    _Atomic uint32_t news; /* group events queued: of the slot, not of a life */
-    struct hti_mpsc mailbox;
-    STAILQ_ENTRY(ht_actor) run_entry;  /* the run queue's lock */
-    STAILQ_ENTRY(ht_actor) free_entry; /* (lock) */
-
-    /* ---- (run) ---- */
     ht_node *node;
     uint32_t index;
-    uint32_t generation;
+    uint32_t generation;               /* (run) */
+    STAILQ_ENTRY(ht_actor) free_entry; /* (lock) */
+    const ht_behavior *behavior;       /* (run) */
+
+    /* ---- what senders write ---- */
+    _Alignas(64) _Atomic uint64_t load; /* HTI_LOAD_*; of the slot, not of a
+                                           life */
+    _Atomic uint64_t dropped;
+    _Atomic unsigned run_state;
+    _Atomic uint32_t news; /* group events queued: of the slot, not of a life */
+    STAILQ_ENTRY(ht_actor) run_entry; /* the run queue's lock */
+    /* (lock) */
+    struct hti_relation_list relations;
+    char *stop_text;
+    ht_exit_kind stop_kind;
+    /* Its head is the senders', its tail begins the runner's part. */
+    struct hti_mpsc mailbox;
+
+    /* ---- (run) ---- */
     uint64_t own_pid; /* 0: no life here */
     enum hti_life life;
-    const ht_behavior *behavior;
-    void *init_arg;
-    void *state;
-    struct hti_spawn_wait *spawn_wait;
     bool trap_exit;
-    uint64_t parent;          /* that it was linked to at its start; 0: none */
+    uint64_t taken; /* of load: popped, and not yet given back */
+    void *state;
     _Atomic uint64_t handled; /* written by the runner only */
+    void *init_arg;
+    struct hti_spawn_wait *spawn_wait;
+    uint64_t parent; /* that it was linked to at its start; 0: none */
     _Atomic(const void *) service;
     struct hti_flight_list flights;
     struct hti_timer_list timers;
@@ -243,12 +255,12 @@ struct ht_actor {
     uint32_t answers_free; /* index of the first free one */
     _Atomic uint32_t answers_open;
     struct hti_timer *reaper;
-
-    /* ---- (lock) ---- */
-    struct hti_relation_list relations;
-    ht_exit_kind stop_kind;
-    char *stop_text;
 };
+_Static_assert((offsetof(struct ht_actor, mailbox) +
+                offsetof(struct hti_mpsc, tail)) %
+                       64 ==
+                   0,
+               "the mailbox lies across two parts");
 
 /* ---- the node --------------------------------------------------------------
  */

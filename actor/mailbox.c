@@ -12,6 +12,10 @@
 
 #include "actor/internal.h"
 
+/* Of a mailbox's limits: what was taken out of it may count as in it for the
+ * rest of a turn. */
+#define GIVE_BACK_SHARE 64
+
 /* ---- in -------------------------------------------------------------------
  */
 
@@ -120,6 +124,27 @@ ht_err hti_mailbox_put(ht_actor *a, uint64_t pid, ht_msg *msg)
 /* ---- out ------------------------------------------------------------------
  */
 
+/* What was taken out of the load's limits is given back together: the word is
+ * the senders', and on another core it costs as much as the message. */
+static void give_back(ht_actor *a)
+{
+    if (a->taken != 0) {
+        atomic_fetch_sub(&a->load, a->taken);
+        a->taken = 0;
+    }
+}
+
+/* At once where the limits are so low that it could be missed. */
+static bool is_due(const ht_actor *a)
+{
+    return HTI_LOAD_MESSAGES(a->taken) >
+               atomic_load_explicit(&a->messages_max, memory_order_relaxed) /
+                   GIVE_BACK_SHARE ||
+           HTI_LOAD_BYTES(a->taken) >
+               atomic_load_explicit(&a->bytes_max, memory_order_relaxed) /
+                   GIVE_BACK_SHARE;
+}
+
 static struct hti_item *pop(ht_actor *a)
 {
     struct hti_mpsc_node *n = hti_mpsc_pop(&a->mailbox);
@@ -130,9 +155,11 @@ static struct hti_item *pop(ht_actor *a)
     }
     item = HTI_CONTAINER(n, struct hti_item, node);
     if (item->kind == HTI_ITEM_MESSAGE) {
-        atomic_fetch_sub(&a->load,
-                         HTI_LOAD_MESSAGE +
-                             HTI_CONTAINER(item, struct ht_msg, item)->bytes);
+        a->taken +=
+            HTI_LOAD_MESSAGE + HTI_CONTAINER(item, struct ht_msg, item)->bytes;
+        if (is_due(a)) {
+            give_back(a);
+        }
     }
     return item;
 }
@@ -144,6 +171,7 @@ void hti_mailbox_bounce(ht_actor *a)
     while ((item = pop(a)) != NULL) {
         bounce(a->node, item);
     }
+    give_back(a);
 }
 
 static ht_err run_event(ht_actor *a, struct hti_event_item *item)
@@ -229,6 +257,7 @@ unsigned hti_actor_turn(ht_actor *a, unsigned limit)
         n++;
         handle_item(a, item);
     }
+    give_back(a);
     hti_actor_obey(a);
     if (atomic_load(&a->waiters)) {
         hti_relation_check_writable(a);

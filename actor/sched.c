@@ -7,8 +7,8 @@
  * when its queue turns from empty to busy, and an idle one is asked for help
  * only when somebody has two slots waiting.
  *
- * The run queue is a FIFO under a mutex that is hardly ever contended: its
- * owner pushes and pops, strangers push on an edge, thieves come when idle.
+ * The run queue is a FIFO under a lock that is hardly ever contended: its owner
+ * pushes and pops, strangers push on an edge, thieves come when idle.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -96,16 +96,24 @@ uint64_t hti_deadline(ht_node *node, uint32_t timeout_ms)
 /* ---- run queues -----------------------------------------------------------
  */
 
+/* Under the lock. Only more of it has to be seen at once: hti_sched_steal(). */
+static void count_down(struct hti_sched *s)
+{
+    atomic_store_explicit(
+        &s->queued, atomic_load_explicit(&s->queued, memory_order_relaxed) - 1,
+        memory_order_release);
+}
+
 /* Returns the length after. */
 static unsigned queue_push(struct hti_sched *s, ht_actor *a)
 {
     unsigned n;
 
-    pthread_mutex_lock(&s->lock);
+    hti_spin_lock(&s->lock);
     STAILQ_INSERT_TAIL(&s->queue, a, run_entry);
     /* Sequentially consistent, with idle_scheds: see hti_sched_steal(). */
     n = atomic_fetch_add(&s->queued, 1) + 1;
-    pthread_mutex_unlock(&s->lock);
+    hti_spin_unlock(&s->lock);
     return n;
 }
 
@@ -116,13 +124,13 @@ static ht_actor *queue_pop(struct hti_sched *s)
     if (atomic_load_explicit(&s->queued, memory_order_acquire) == 0) {
         return NULL;
     }
-    pthread_mutex_lock(&s->lock);
+    hti_spin_lock(&s->lock);
     a = STAILQ_FIRST(&s->queue);
     if (a != NULL) {
         STAILQ_REMOVE_HEAD(&s->queue, run_entry);
-        atomic_fetch_sub(&s->queued, 1);
+        count_down(s);
     }
-    pthread_mutex_unlock(&s->lock);
+    hti_spin_unlock(&s->lock);
     return a;
 }
 
@@ -131,11 +139,11 @@ static ht_actor *queue_pop_unpinned(struct hti_sched *s)
     ht_actor *a;
     int scanned = 0;
 
-    pthread_mutex_lock(&s->lock);
+    hti_spin_lock(&s->lock);
     STAILQ_FOREACH (a, &s->queue, run_entry) {
         if (!atomic_load_explicit(&a->pinned, memory_order_relaxed)) {
             STAILQ_REMOVE(&s->queue, a, ht_actor, run_entry);
-            atomic_fetch_sub(&s->queued, 1);
+            count_down(s);
             break;
         }
         if (++scanned == STEAL_SCAN) {
@@ -143,7 +151,7 @@ static ht_actor *queue_pop_unpinned(struct hti_sched *s)
             break;
         }
     }
-    pthread_mutex_unlock(&s->lock);
+    hti_spin_unlock(&s->lock);
     return a;
 }
 
@@ -251,7 +259,10 @@ static void run_actors(struct hti_sched *s, unsigned budget)
             s->now_ns = hti_now(s->node);
         }
         handled += hti_actor_turn(a, HTI_TURN_MESSAGES);
-        atomic_fetch_add_explicit(&s->actor_turns, 1, memory_order_relaxed);
+        atomic_store_explicit(
+            &s->actor_turns,
+            atomic_load_explicit(&s->actor_turns, memory_order_relaxed) + 1,
+            memory_order_relaxed);
         /* A slot that only bounces must use up the budget too. */
         if (ran >= budget) {
             break;
@@ -359,7 +370,6 @@ ht_err hti_scheds_new(ht_node *node)
 
         s->node = node;
         s->index = i;
-        pthread_mutex_init(&s->lock, NULL);
         STAILQ_INIT(&s->queue);
         hti_mpsc_init(&s->back);
         s->now_ns = hti_now(node);
@@ -380,7 +390,6 @@ void hti_scheds_free(ht_node *node)
         while ((alarm = hti_alarm_due(s, UINT64_MAX)) != NULL) {
             assert(!alarm->is_timer);
         }
-        pthread_mutex_destroy(&s->lock);
     }
     free(node->scheds);
     node->scheds = NULL;

@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "actor/internal.h"
 
@@ -41,10 +42,12 @@ static ht_actor *slot_new(ht_node *node)
     chunk =
         atomic_load_explicit(&node->slots[chunk_index], memory_order_relaxed);
     if (chunk == NULL) {
-        chunk = calloc(HTI_SLOT_CHUNK, sizeof(*chunk));
+        chunk = aligned_alloc(_Alignof(struct ht_actor),
+                              HTI_SLOT_CHUNK * sizeof(*chunk));
         if (chunk == NULL) {
             return NULL;
         }
+        memset((void *)chunk, 0, HTI_SLOT_CHUNK * sizeof(*chunk));
         atomic_store_explicit(&node->slots[chunk_index], chunk,
                               memory_order_release);
     }

@@ -7,23 +7,6 @@
 
 #define RESERVED 2 /* slot 0 is never used, slot 1 is this node */
 
-/* Held for a handful of instructions, by senders and, rarely, by the cluster;
- * nothing is called under it. */
-static void slot_lock(struct hti_node_slot *slot)
-{
-    while (
-        atomic_flag_test_and_set_explicit(&slot->busy, memory_order_acquire)) {
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#endif
-    }
-}
-
-static void slot_unlock(struct hti_node_slot *slot)
-{
-    atomic_flag_clear_explicit(&slot->busy, memory_order_release);
-}
-
 ht_err hti_slots_init(struct hti_slots *slots)
 {
     memset(slots, 0, sizeof *slots);
@@ -72,7 +55,6 @@ static struct hti_node_slot *slot_make(struct hti_slots *slots)
         }
         memset(chunk, 0, HTI_SLOTS_CHUNK * sizeof *chunk);
         for (uint32_t i = 0; i < HTI_SLOTS_CHUNK; i++) {
-            atomic_flag_clear_explicit(&chunk[i].busy, memory_order_relaxed);
             chunk[i].generation = 1;
             chunk[i].index = (uint32_t)chunk_at * HTI_SLOTS_CHUNK + i;
         }
@@ -112,9 +94,9 @@ struct hti_node_slot *hti_slots_take(struct hti_slots *slots,
     atomic_store_explicit(&slot->calls_refused, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->calls, (uint64_t)slot->generation << 32,
                           memory_order_relaxed);
-    slot_lock(slot);
+    hti_spin_lock(&slot->lock);
     slot->used = true;
-    slot_unlock(slot);
+    hti_spin_unlock(&slot->lock);
     return slot;
 }
 
@@ -130,13 +112,13 @@ void hti_slots_retire(struct hti_slots *slots, struct hti_node_slot *slot)
         slot->has_instance = false;
     }
     slot->peer = NULL;
-    slot_lock(slot);
+    hti_spin_lock(&slot->lock);
     slot->used = false;
     slot->generation++;
     if (slot->generation == 0) {
         slot->generation = 1;
     }
-    slot_unlock(slot);
+    hti_spin_unlock(&slot->lock);
     slot->next_free = slots->free;
     slots->free = slot;
 }
@@ -202,9 +184,9 @@ void hti_slots_set_route(struct hti_node_slot *slot,
 {
     assert(slot->link == NULL);
     slot->link = link;
-    slot_lock(slot);
+    hti_spin_lock(&slot->lock);
     slot->route = *route;
-    slot_unlock(slot);
+    hti_spin_unlock(&slot->lock);
 }
 
 void hti_slots_clear_route(struct hti_node_slot *slot,
@@ -216,10 +198,10 @@ void hti_slots_clear_route(struct hti_node_slot *slot,
         return;
     }
     slot->link = NULL;
-    slot_lock(slot);
+    hti_spin_lock(&slot->lock);
     outbox = slot->route.outbox;
     slot->route.outbox = NULL;
-    slot_unlock(slot);
+    hti_spin_unlock(&slot->lock);
     hti_outbox_unref(outbox);
 }
 
@@ -240,14 +222,14 @@ hti_slots_route(struct hti_slots *slots, uint64_t handle, struct hti_route *ret)
     if (slot == NULL) {
         return HT_ENOPROC;
     }
-    slot_lock(slot);
+    hti_spin_lock(&slot->lock);
     err = state_locked(slot, handle);
     if (err == HT_OK) {
         *ret = slot->route;
         /* The slot's reference goes under the lock only. */
         hti_outbox_enter(ret->outbox);
     }
-    slot_unlock(slot);
+    hti_spin_unlock(&slot->lock);
     return err;
 }
 
@@ -260,12 +242,12 @@ hti_slots_state(struct hti_slots *slots, uint64_t handle, bool *ret_hardtack)
     if (slot == NULL) {
         return HT_ENOPROC;
     }
-    slot_lock(slot);
+    hti_spin_lock(&slot->lock);
     err = state_locked(slot, handle);
     if (err == HT_OK && ret_hardtack != NULL) {
         *ret_hardtack = slot->route.hardtack;
     }
-    slot_unlock(slot);
+    hti_spin_unlock(&slot->lock);
     return err;
 }
 

@@ -14,6 +14,7 @@
 #ifndef HTI_CLUSTER_SLOTS_H
 #define HTI_CLUSTER_SLOTS_H
 
+#include "base/spin.h"
 #include "base/table.h"
 #include "cluster/outbox.h"
 
@@ -35,7 +36,8 @@ struct hti_route {
 };
 
 struct hti_node_slot {
-    _Alignas(64) atomic_flag busy; /* guards what follows, to the blank line */
+    _Alignas(
+        64) struct hti_spin lock; /* guards what follows, to the blank line */
     bool used;
     uint32_t generation;
     struct hti_route route; /* outbox NULL: not connected now */
