@@ -348,12 +348,22 @@ recv_vote(struct hti_core *core, const char *node, const struct hti_wire *wire)
 {
     struct raft_message message = message_of(wire, node, RAFT_REQUEST_VOTE);
     struct raft_request_vote *args = &message.request_vote;
+    struct hti_wire answer = {.kind = HTI_WIRE_VOTE_RESULT};
     bool member = is_member(core, wire->from);
 
     /* Who is not in our configuration may be in a newer one, so it may be
      * voted for; but it cannot unseat a leader. */
     if (!member && hti_core_is(core, RAFT_LEADER)) {
         return tell_removed(core, node, wire);
+    }
+    /* libraft answers a pre-vote with the term that was asked about, so whoever
+     * is behind in terms, but has the longest log, would never learn of ours
+     * and never be voted for. */
+    if (wire->u.vote.pre && wire->term < core->raft.current_term) {
+        answer.term = core->raft.current_term;
+        answer.u.vote_result.pre = true;
+        hti_core_send(core, wire->from, node, &answer);
+        return HT_OK;
     }
     args->version = 2;
     args->term = wire->term;

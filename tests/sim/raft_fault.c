@@ -217,7 +217,7 @@ static void damage(struct rsim *sim, unsigned i)
         return;
     }
     /* The first record of the oldest file, if it is not the last of all. */
-    m->flip_at = 64 + 48 + 2;
+    m->flip_at = 64 + 25;
     if (rsim_log_has_more(m) &&
         rdisk_flip(m->disk, m->flip_name, m->flip_at, 3)) {
         m->damaged = true;

@@ -375,7 +375,7 @@ void rsim_start_member(struct rsim *sim, unsigned i)
     m->life++;
     config.seed = (unsigned)rsim_random(sim, UINT32_MAX);
     err = open_member(sim, m, &boot, text, sizeof(text));
-    if (m->damaged) {
+    if (m->damaged && !rdisk_died(m->disk)) {
         if (err != HT_ECORRUPT) {
             rsim_breach(sim, "%u started with a damaged log (%s)", i,
                         ht_errname(err));
