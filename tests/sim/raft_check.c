@@ -68,7 +68,8 @@ static void check_complete(struct rsim *sim, struct rsim_member *m)
         uint64_t want = at(sim, i)->committed_term;
         uint64_t have = hti_core_term_at(m->core, i);
 
-        if (want != 0 && have != want && want < hti_core_term(m->core)) {
+        if (want != 0 && have != want &&
+            at(sim, i)->committed_in < hti_core_term(m->core)) {
             rsim_breach(sim,
                         "%u leads term %" PRIu64 " without entry %" PRIu64
                         " of term %" PRIu64 " (has %" PRIu64 ")",
@@ -216,6 +217,9 @@ static void check_commit(struct rsim *sim, struct rsim_member *m)
                         "%u committed entry %" PRIu64 " of term %" PRIu64
                         ", another that of term %" PRIu64,
                         m->number, i, term, slot->committed_term);
+        }
+        if (slot->committed_term == 0) {
+            slot->committed_in = hti_core_term(m->core);
         }
         slot->committed_term = term;
         if (i > sim->committed) {

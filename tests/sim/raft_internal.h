@@ -72,7 +72,8 @@ struct rsim_version {
 struct rsim_index {
     struct rsim_version *versions;
     size_t count;
-    uint64_t committed_term; /* 0: not known to be */
+    uint64_t committed_term; /* of the entry; 0: not known to be */
+    uint64_t committed_in;   /* the leader's term when it was */
     uint64_t applied_hash;
     bool applied;
 };
