@@ -10,6 +10,9 @@
 
 #include <hardtack/base.h>
 
+/* Terms, indexes and the like count up from 1: one beyond is none. */
+#define HTI_NUMBER_MAX (UINT64_MAX / 4)
+
 static inline void hti_le32(uint8_t *to, uint32_t value)
 {
     for (int i = 0; i < 4; i++) {

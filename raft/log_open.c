@@ -118,7 +118,8 @@ static ht_err take_entry(struct reading *reading,
 {
     struct hti_entry *entry;
 
-    if (record->index == 0 || record->term == 0 ||
+    if (record->index == 0 || record->index > HTI_NUMBER_MAX ||
+        record->term == 0 || record->term > HTI_NUMBER_MAX ||
         record->type < HTI_ENTRY_COMMAND || record->type > HTI_ENTRY_CHANGE) {
         return corrupt(reading, number, at, "an entry that cannot be");
     }
@@ -166,6 +167,9 @@ static ht_err take_record(struct reading *reading,
         err = take_entry(reading, record, number, at);
         break;
     case HTI_LOG_RESET:
+        if (record->index > HTI_NUMBER_MAX) {
+            return corrupt(reading, number, at, "a record that cannot be");
+        }
         reading->first = record->index + 1;
         reading->count = 0;
         if (reading->cache != NULL) {
@@ -232,7 +236,8 @@ static ht_err check_head(struct reading *reading,
     if (len < HTI_LOG_FILE_OVERHEAD || memcmp(buf, HTI_LOG_MAGIC, 8) != 0 ||
         hti_of_le32(buf + 12) !=
             hti_crc(buf + 16, HTI_LOG_FILE_OVERHEAD - 16) ||
-        hti_of_le64(buf + 16) != number) {
+        hti_of_le64(buf + 16) != number ||
+        hti_of_le64(buf + 24) > HTI_NUMBER_MAX) {
         return corrupt(reading, number, 0, "the head of the file is damaged");
     }
     if (hti_of_le32(buf + 8) != HTI_LOG_VERSION) {

@@ -36,7 +36,7 @@ static bool decode(const uint8_t slot[SLOT_BYTES], struct hti_meta *meta)
                               .group = hti_of_le64(slot + 24),
                               .term = hti_of_le64(slot + 32),
                               .vote = hti_of_le64(slot + 40)};
-    return meta->id != 0;
+    return meta->id != 0 && meta->term <= HTI_NUMBER_MAX;
 }
 
 ht_err hti_meta_read(const struct hti_disk *disk,

@@ -61,7 +61,8 @@ static ht_err read_head(const struct hti_disk *disk,
                                   .conf_len = hti_of_le32(head + 64)};
     memmove(head, head + HTI_SNAP_HEAD, info.conf_len);
     info.conf = head;
-    if (info.index == 0 || info.term == 0 || info.conf_index == 0 ||
+    if (info.index == 0 || info.index > HTI_NUMBER_MAX || info.term == 0 ||
+        info.term > HTI_NUMBER_MAX || info.conf_index == 0 ||
         info.conf_index > info.index ||
         !hti_conf_valid(info.conf, info.conf_len)) {
         free(head);

@@ -158,7 +158,7 @@ static bool decode_append(struct hti_rbuf *buf, struct hti_wire *wire)
     wire->u.append.commit = hti_get_u64(buf);
     wire->u.append.count = hti_get_u32(buf);
     if (buf->failed || wire->u.append.count > HTI_WIRE_ENTRIES_MAX ||
-        wire->u.append.prev_index > UINT64_MAX / 4 ||
+        wire->u.append.prev_index > HTI_NUMBER_MAX ||
         (wire->u.append.prev_index == 0) != (wire->u.append.prev_term == 0) ||
         wire->u.append.prev_term > wire->term) {
         return false;
@@ -197,7 +197,7 @@ static bool decode_piece(struct hti_rbuf *buf, struct hti_wire *wire)
         wire->u.piece.data.data = hti_get_bytes(buf, len);
         return !buf->failed && len > 0 && len <= HTI_WIRE_PIECE_MAX &&
                wire->u.piece.index > 0 &&
-               wire->u.piece.size <= UINT64_MAX / 4 &&
+               wire->u.piece.size <= HTI_NUMBER_MAX &&
                wire->u.piece.offset <= wire->u.piece.size &&
                len <= wire->u.piece.size - wire->u.piece.offset;
     }
@@ -258,8 +258,7 @@ ht_err hti_wire_decode(ht_bytes bytes, struct hti_wire *ret_wire)
     wire.from = hti_get_u64(&buf);
     wire.to = hti_get_u64(&buf);
     wire.term = hti_get_u64(&buf);
-    /* Terms and indexes are counted up from 1: one so large is no term. */
-    if (buf.failed || wire.from == 0 || wire.term > UINT64_MAX / 4 ||
+    if (buf.failed || wire.from == 0 || wire.term > HTI_NUMBER_MAX ||
         !decode_body(&buf, &wire) || buf.failed || buf.at != buf.len) {
         return HT_EPROTO;
     }

@@ -207,8 +207,8 @@ static void damage(struct rsim *sim, unsigned i)
         return;
     }
     if (rsim_random(sim, 2) == 0) {
-        if (m->meta_hit_in != m->life) {
-            m->meta_hit_in = m->life;
+        if (!m->meta_hit) {
+            m->meta_hit = true;
             (void)rdisk_flip(m->disk, "meta",
                              rsim_random(sim, 2) * 4096 + rsim_random(sim, 64),
                              bit);

@@ -49,7 +49,7 @@ struct rsim_member {
     bool damaged; /* a flipped bit: it must not start */
     uint64_t flip_at;
     char flip_name[32];
-    unsigned meta_hit_in; /* the life before which it was */
+    bool meta_hit; /* since it started last */
 
     /* For the checks. */
     struct hti_entry **shadow; /* of its log, from shadow_first on */

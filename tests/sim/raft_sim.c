@@ -392,6 +392,7 @@ void rsim_start_member(struct rsim *sim, unsigned i)
     if (err != HT_OK) {
         rsim_breach(sim, "%u does not start: %s %s", i, ht_errname(err), text);
     }
+    m->meta_hit = false;
     m->machine = sim->options.app->machine_new(sim->options.app_arg, i);
     err = hti_core_new(&config, &ops, m, &watched, m, &boot, &m->core);
     if (err != HT_OK) {
