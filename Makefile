@@ -130,6 +130,7 @@ interop: ## against real ractor_cluster nodes (needs cargo)
 bench: ## measure, beside the raw ceiling of the same run
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BENCH_BINS)
 	$(Q)bench/run --build $(BUILD)
+	$(Q)bench/run-kv --build $(BUILD)
 
 format: ## rewrite the sources in place
 	$(Q)clang-format -i $(FILES)
