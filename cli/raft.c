@@ -34,14 +34,45 @@ struct raft {
 
 /* ---- asking a member ----------------------------------------------------- */
 
-/* A reason begins with the name of the error, which is for programs. */
-static const char *words_of(const char *reason)
+/* What an error means for a command, where it came without words of its own. */
+static const struct {
+    const char *command;
+    ht_err err;
+    const char *words;
+} meanings[] = {
+    {"add", HT_EEXIST, "it is a member already"},
+    {"add", HT_EBUSY, "another change is under way"},
+    {"add", HT_EINVAL, "no such name of a node, or there are too many members"},
+    {"remove", HT_ENOENT, "no member is there"},
+    {"remove", HT_EBUSY, "another change is under way"},
+    {"remove", HT_EINVAL, "it is the last one that votes"},
+    {"transfer", HT_ENOENT, "no member that votes is there"},
+    {"transfer", HT_EEXIST, "it leads already"},
+    {"transfer", HT_EBUSY, "another change is under way"},
+    {"snapshot", HT_EBUSY, "one is being taken, or received, just now"},
+    {"snapshot", HT_ENOENT, "nothing is new since the last one"},
+};
+
+/* A reason is "NAME: words", the name of an error for programs. */
+static const char *words_of(const char *command, const char *reason)
 {
     const char *colon = strchr(reason, ':');
+    char name[32];
+    ht_err err;
 
-    return strncmp(reason, "HT_E", 4) == 0 && colon != NULL && colon[1] == ' '
-               ? colon + 2
-               : reason;
+    if (strncmp(reason, "HT_E", 4) != 0 || colon == NULL || colon[1] != ' ') {
+        return reason;
+    }
+    snprintf(name, sizeof(name), "%.*s", (int)(colon - reason), reason);
+    err = cli_err_named(name);
+    for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
+        if (strcmp(meanings[i].command, command) == 0 &&
+            meanings[i].err == err &&
+            strcmp(colon + 2, ht_strerror(err)) == 0) {
+            return meanings[i].words;
+        }
+    }
+    return colon + 2;
 }
 
 static int ask(struct raft *raft,
@@ -63,7 +94,8 @@ static int ask(struct raft *raft,
                         raft->client.peer, raft->group);
     }
     return cli_fail("raft %s: %s", raft->command,
-                    reason[0] != '\0' ? words_of(reason) : ht_strerror(err));
+                    reason[0] != '\0' ? words_of(raft->command, reason)
+                                      : ht_strerror(err));
 }
 
 /* A request that is answered with nothing. */

@@ -289,7 +289,9 @@ def membership(scene):
     equal(names, {store.nodes[i].full for i in store.nodes
                   if i not in (removed, dead)}, "the members")
     contains(store.nodes[via].run("raft", "remove", "nobody@test",
-                                  code=1).err, "raft remove")
+                                  code=1).err, "no member is there")
+    contains(store.nodes[via].run("raft", "add", store.nodes[via].full,
+                                  code=1).err, "it is a member already")
     load.stop()
     # The removed one runs on, and disturbs nobody.
     term = store.status(via)["term"]
