@@ -129,7 +129,11 @@ static void on_ticked(void *arg, ht_err err, ht_bytes result, uint64_t index)
 
 static uint64_t store_now(const struct hti_kv_member *member)
 {
-    return hti_kv_clock_now(&member->clock, hti_kv_monotonic_ms());
+    /* Raft takes proposals a little before it says that we lead: until then
+     * time stands still, which is never too fast. */
+    return member->leads
+               ? hti_kv_clock_now(&member->clock, hti_kv_monotonic_ms())
+               : member->kv->time_ms;
 }
 
 /* bytes, which have none, with the time behind. */

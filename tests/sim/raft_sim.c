@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/raft_sim.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,7 +49,8 @@ void rsim_breach(const struct rsim *sim, const char *format, ...)
     va_start(args, format);
     vprintf(format, args);
     va_end(args);
-    printf("\nto replay: test_raft --trace %" PRIu64 "\n", sim->options.seed);
+    printf("\nto replay: %s --trace %" PRIu64 "\n",
+           program_invocation_short_name, sim->options.seed);
     fflush(stdout);
     abort();
 }
@@ -792,8 +794,9 @@ bool rsim_run(struct rsim *sim, uint64_t for_ms)
     }
     if (!agree(sim, goal)) {
         printf("seed %" PRIu64 ": no progress after the faults (committed "
-               "%" PRIu64 ")\nto replay: test_raft --trace %" PRIu64 "\n",
-               sim->options.seed, sim->committed, sim->options.seed);
+               "%" PRIu64 ")\nto replay: %s --trace %" PRIu64 "\n",
+               sim->options.seed, sim->committed, program_invocation_short_name,
+               sim->options.seed);
         show(sim);
         return false;
     }
