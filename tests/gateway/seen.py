@@ -68,13 +68,14 @@ dashboard = local
 """ % (scene.make_cookie(), scene.path("kv")))
     s = scene.node("s", "--gateway-port", "any", config=config)
     s.run("kv", "put", "motd", "Ahoy")
+    # What a member says of itself is some moments old.
+    until("it tells", lambda: value(scrape(s), "hardtack_store_is_leader") == 1
+          and value(scrape(s), "hardtack_store_writes_total") == 1)
     return s
 
 
 def store(scene):
     s = with_store(scene)
-    until("the member leads", lambda: value(
-        scrape(s), "hardtack_store_is_leader") == 1)
     text = scrape(s)
     for name, want in (("is_leader", 1), ("has_leader", 1), ("keys", 1),
                        ("writes_total", 1), ("disk_full", 0)):
