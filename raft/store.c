@@ -144,7 +144,8 @@ static void look(const char *name, uint64_t size, void *arg)
     looking->meta |= strcmp(name, "meta") == 0;
     looking->other |=
         strncmp(name, "log-", 4) == 0 || strncmp(name, "snap-", 5) == 0;
-    if (looking->count < 8 && strlen(name) < 32) {
+    if (looking->count < 8 && strlen(name) < 32 &&
+        (strncmp(name, "log-", 4) == 0 || strncmp(name, "meta", 4) == 0)) {
         (void)snprintf(looking->names[looking->count++], 32, "%s", name);
     }
 }
@@ -176,29 +177,30 @@ ht_err hti_store_exists(const struct hti_disk *disk, char *text, size_t len)
 /* What libraft takes for granted of its own disk. */
 static ht_err check_boot(const struct hti_boot *boot, char *text, size_t len)
 {
-    uint64_t term = boot->snap.index > 0 ? boot->snap.term : 0;
+    uint64_t term = 0;
     const char *wrong = NULL;
 
     for (size_t i = 0; i < boot->cache.count && wrong == NULL; i++) {
         uint64_t index = boot->cache.first + i;
         const struct hti_entry *entry = hti_cache_get(&boot->cache, index);
 
-        if (entry->term > boot->meta.term ||
-            (index > boot->snap.index && entry->term < term)) {
+        if (index == boot->snap.index + 1 && term < boot->snap.term) {
+            term = boot->snap.term;
+        }
+        if (entry->term > boot->meta.term || entry->term < term) {
             wrong = "an entry's term cannot be";
         }
-        term = index >= boot->snap.index ? entry->term : term;
+        term = entry->term;
         if (entry->type == HTI_ENTRY_CHANGE
                 ? !hti_conf_valid(entry->data, entry->len)
                 : entry->len < 8) {
             wrong = "an entry cannot be read";
         }
     }
-    if (boot->cache.count > 0 && boot->cache.first > boot->snap.index + 1) {
+    if (boot->cache.first > boot->snap.index + 1) {
         wrong = "entries are missing between snapshot and log";
-    }
-    if (boot->snap.index == 0 && boot->cache.count > 0 &&
-        hti_cache_get(&boot->cache, 1)->type != HTI_ENTRY_CHANGE) {
+    } else if (boot->snap.index == 0 && boot->cache.count > 0 &&
+               hti_cache_get(&boot->cache, 1)->type != HTI_ENTRY_CHANGE) {
         wrong = "the first entry is no configuration";
     }
     if (boot->snap.term > boot->meta.term) {
@@ -225,7 +227,7 @@ join_snapshot(struct hti_store *store, struct hti_boot *boot, bool read_only)
         (cache->count > 0 && cache->first == index + 1)) {
         return HT_OK;
     }
-    if (cache->count > 0 && cache->first > index + 1) {
+    if (cache->first > index + 1) {
         return HT_OK; /* check_boot() refuses it */
     }
     hti_cache_reset(cache, index + 1);
@@ -279,6 +281,11 @@ ht_err hti_store_open(const struct hti_disk *disk,
     store->disk = *disk;
     store->received = -1;
     err = hti_meta_read(disk, &boot.meta, &uneven, text, text_len);
+    /* A life before this one may have died between a rename and its sync: what
+     * is written now must not hang on a name that a crash takes away. */
+    if (err == HT_OK && !read_only) {
+        err = hti_disk_err(disk->ops->sync_dir(disk->arg));
+    }
     if (err == HT_OK && uneven && !read_only) {
         err = hti_meta_write(disk, &boot.meta, &fsyncs);
     }
