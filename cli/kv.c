@@ -373,6 +373,7 @@ int kv_call(struct kv *kv,
     const struct timespec again = {0, AGAIN_MS * 1000000L};
     double end = now_ms() + kv->client.timeout_ms;
     char reason[CLIENT_REASON_MAX];
+    char passing[CLIENT_REASON_MAX] = "";
     ht_err err;
 
     for (;;) {
@@ -383,9 +384,17 @@ int kv_call(struct kv *kv,
         if (!is_passing(err, reason, repeatable) || now_ms() + AGAIN_MS > end) {
             break;
         }
+        memcpy(passing, reason, sizeof(passing));
         (void)nanosleep(&again, NULL);
     }
-    return err == HT_OK ? EXIT_OK : tell(kv, err, reason);
+    if (err == HT_OK) {
+        return EXIT_OK;
+    }
+    /* The last try had little time left: the ones before say why. */
+    if ((err == HT_ETIMEDOUT || err == HT_EEXPIRED) && passing[0] != '\0') {
+        return tell(kv, HT_EFAILED, passing);
+    }
+    return tell(kv, err, reason);
 }
 
 Hardtack__Kv__RequestId *kv_request_id(struct kv *kv)

@@ -198,8 +198,13 @@ class Namespaces:
 class Store:
     """Nodes 1, 2, ... with a member each."""
 
-    def __init__(self, scene, size=3, network=None, directories=None):
+    def __init__(self, scene, size=3, network=None, directories=None,
+                 settings=""):
+        """settings: more lines of [kv]."""
         self.scene = scene
+        self.config = scene.write("store.conf", (
+            "[node]\nname = overridden\n[security]\ncookie_file = %s\n"
+            "[kv]\n%s" % (scene.make_cookie(), settings)))
         self.network = network or Proxies(scene)
         self.nodes = {}
         self.ports = {}
@@ -225,10 +230,12 @@ class Store:
         prefix = self.network.prepare(index)
         args = self.arguments(index)
         if index in self.nodes:
-            self.nodes[index].start(*args, port=self.ports[index])
+            self.nodes[index].start(*args, port=self.ports[index],
+                                    config=self.config)
         else:
             self.nodes[index] = self.scene.node("n%d" % index, *args,
-                                                prefix=prefix)
+                                                prefix=prefix,
+                                                config=self.config)
             self.ports[index] = self.nodes[index].port
         self.network.started(index, self.nodes[index])
 

@@ -5,6 +5,7 @@ Every history is judged by Porcupine (where go is) and by revisions.
 """
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -299,13 +300,95 @@ def membership(scene):
     equal(store.status(via)["term"], term, "the term")
 
 
+# ---- everything ------------------------------------------------------------
+
+def chaos(scene):
+    """Five members, small snapshots, and one fault after the other: chosen at
+    random, from a seed that is printed when it fails."""
+    seed = int(os.environ.get("HT_SEED") or random.randrange(1 << 30))
+    choose = random.Random(seed)
+    store = Store(scene, size=5,
+                  settings="snapshot_entries = 300\ntrailing_entries = 50\n")
+    load = Load(store)
+
+    def kill(index):
+        store.kill(index)
+        yield
+        store.start(index)
+
+    def stop(index):
+        store.nodes[index].signal(signal.SIGSTOP)
+        yield
+        store.nodes[index].signal(signal.SIGCONT)
+
+    def isolate(index):
+        store.isolate(index, True)
+        yield
+        store.isolate(index, False)
+
+    def cut_one_cable(index):
+        other = choose.choice([i for i in store.nodes if i != index])
+        touched.add(other)  # whoever does not reach the leader cannot ask it
+        store.network.cut(index, other, True)
+        yield
+        store.network.cut(index, other, False)
+
+    def snapshot(index):
+        store.nodes[index].run("raft", "snapshot", code=None)
+        yield
+
+    faults = (kill, stop, isolate, cut_one_cable, snapshot)
+    touched = set()
+    try:
+        for _ in range(8):
+            hit = choose.sample(sorted(store.nodes), 2)
+            if choose.random() < 0.5:
+                hit[0] = store.leader()
+            hit = sorted(set(hit))
+            touched.clear()
+            touched.update(hit)
+            running = [choose.choice(faults)(index) for index in hit]
+            for fault in running:
+                next(fault)
+            store.write(next(i for i in store.nodes if i not in touched))
+            for fault in running:
+                next(fault, None)
+            store.write(choose.choice(sorted(store.nodes)))
+        load.stop()
+        store.same_everywhere()
+        if not any(store.status(i)["snapshot_index"] for i in store.nodes):
+            raise Failed("no snapshot was taken")
+    except Failed as e:
+        raise Failed("HT_SEED=%d: %s" % (seed, e))
+
+
+def far_behind(scene):
+    """Whoever missed more than the log holds gets a snapshot, under load."""
+    store = Store(scene, settings="snapshot_entries = 200\n"
+                  "trailing_entries = 10\n")
+    load = Load(store)
+    late = store.follower()
+    store.kill(late)
+    leader = store.leader()
+    fill_some(store, 3000, via=leader)
+    until("the log before it is dropped", lambda: store.status(leader)[
+        "snapshot_index"] > 500)
+    store.start(late)
+    until("it has a snapshot", lambda: (store.status(late) or {
+        "snapshot_index": 0})["snapshot_index"] > 0)
+    store.start(4)
+    store.add(4, via=leader)
+    load.stop()
+    store.same_everywhere()
+
+
 # ---- directories -----------------------------------------------------------
 
-def fill_some(store, count=200):
+def fill_some(store, count=200, via=1):
     for start in range(0, count, 100):
         lines = ["put fill/%05d %s" % (n, "x" * 100)
                  for n in range(start, start + 100)]
-        store.nodes[1].run("kv", "txn", stdin="\n".join(lines).encode())
+        store.nodes[via].run("kv", "txn", stdin="\n".join(lines).encode())
 
 
 def damaged(scene):
@@ -358,4 +441,4 @@ def backup(scene):
 TABLE = [(f.__name__, f) for f in (
     commands, watch, killed, all_killed, stopped, partition_by_proxy,
     partition_by_namespace, one_way_cut, disk_full, follower_disk_full,
-    membership, damaged, backup)]
+    membership, chaos, far_behind, damaged, backup)]
