@@ -519,11 +519,12 @@ void hti_flights_free(ht_node *node)
 {
     for (unsigned i = 0; i <= HTI_SCHEDS_MAX; i++) {
         struct hti_flight_table *t = &node->flights[i];
+        uint32_t count = atomic_load_explicit(&t->count, memory_order_relaxed);
 
         if (t->chunks == NULL) {
             continue;
         }
-        for (unsigned c = 0; c < HTI_FLIGHT_CHUNKS_MAX; c++) {
+        for (uint32_t c = 0; c * HTI_FLIGHT_CHUNK < count; c++) {
             free(atomic_load_explicit(&t->chunks[c], memory_order_relaxed));
         }
         free(t->chunks);

@@ -104,10 +104,14 @@ void hti_slot_give_back(ht_actor *a)
 
 void hti_slots_free(ht_node *node)
 {
+    uint32_t count =
+        atomic_load_explicit(&node->slots_count, memory_order_relaxed);
+
     if (node->slots == NULL) {
         return;
     }
-    for (unsigned i = 0; i < HTI_SLOT_CHUNKS_MAX; i++) {
+    /* No further: looking at all of the table would bring all of it in. */
+    for (uint32_t i = 0; i * HTI_SLOT_CHUNK < count; i++) {
         free(atomic_load_explicit(&node->slots[i], memory_order_relaxed));
     }
     free(node->slots);
