@@ -197,7 +197,9 @@ folder_protos  = $(patsubst %.proto,$(BUILD)/%.pb-c.o,$(wildcard $(1)*.proto))
 folder_sources = $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(1)test_%,$(wildcard $(1)*.c)))
 # An example links every .proto of its folder.
 $(filter-out $(CHAT_BINS),$(EX_BINS)): $(BUILD)/%: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*)) $(LIB_A)
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(RAFT_A),$^) $(LIB_A) $(if $(filter $(RAFT_A),$^),$(RAFT_LIBS)) $(LIBS)
+
+$(filter $(BUILD)/examples/kv/%,$(EX_BINS)): $(RAFT_A)
 
 $(BUILD)/examples/rust-peer/call_rust: $(BUILD)/examples/calculator/calculator.pb-c.o
 

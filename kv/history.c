@@ -77,6 +77,7 @@ ht_err hti_kv_history_add(struct hti_kv_history *history,
     history->bytes += hti_kv_version_cost(version);
     while (history->count > history->count_max ||
            history->bytes > history->bytes_max) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): one is there */
         if (history->ring[history->first]->revision == version->revision) {
             break; /* one transaction larger than the bound */
         }

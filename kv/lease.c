@@ -230,6 +230,7 @@ void hti_kv_leases_fini(struct hti_kv_leases *leases)
     struct hti_kv_tie *tie;
 
     while ((lease = RB_ROOT(&leases->leases)) != NULL) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each leaves the tree */
         while ((tie = RB_ROOT(&lease->ties)) != NULL) {
             hti_kv_tie_clear(leases, tie->item);
         }

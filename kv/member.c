@@ -58,6 +58,7 @@ static void send_elsewhere(struct hti_kv_member *member, ht_call call)
     size_t len = strlen(leader);
 
     bytes[0] = HTI_KV_ELSEWHERE;
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes */
     memcpy(bytes + 1, leader, len);
     answer(member, call, (ht_bytes){bytes, 1 + len});
 }

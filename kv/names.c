@@ -575,6 +575,7 @@ static void on_terminate(ht_actor *self, const ht_exit *why)
     while (!TAILQ_EMPTY(&names->list)) {
         struct name *name = TAILQ_FIRST(&names->list);
 
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each leaves the list */
         refuse(name, HT_ECANCELLED, "the node is stopping");
         TAILQ_REMOVE(&names->list, name, link);
         free(name);
