@@ -321,6 +321,7 @@ static ht_err recv_append_result(struct hti_core *core,
     /* A refusal from before what was acknowledged since: libraft would set
      * the member back behind that, and assert that it did not. */
     if (wire->u.append_result.rejected > 0 &&
+        wire->term <= core->raft.current_term &&
         raft_match_index(&core->raft, wire->from, &match) == 0 &&
         (wire->u.append_result.rejected <= match ||
          wire->u.append_result.last_index < match)) {

@@ -211,11 +211,25 @@ static ht_err write_piece(struct hti_core *core, const struct hti_wire *wire)
     return HT_OK;
 }
 
-/* Already on the own disk, or from a leader of the past. */
+/* To a leader of a term that has gone by, which must not go on leading: it
+ * sends nothing but pieces to whom it does not have the log for, and would
+ * never learn of our term, nor we of its entries. */
+static void
+tell_term(struct hti_core *core, const char *node, const struct hti_wire *wire)
+{
+    struct hti_wire answer = {.kind = HTI_WIRE_APPEND_RESULT,
+                              .term = core->raft.current_term};
+
+    answer.u.append_result.rejected = wire->u.piece.index;
+    answer.u.append_result.last_index = hti_core_last(core);
+    answer.u.append_result.capacity = 1; /* of the disk: not full */
+    hti_core_send(core, wire->from, node, &answer);
+}
+
+/* Already on the own disk, or from a second leader. */
 static bool unwanted(const struct hti_core *core, const struct hti_wire *wire)
 {
-    return wire->term < core->raft.current_term ||
-           (hti_core_is(core, RAFT_LEADER) &&
+    return (hti_core_is(core, RAFT_LEADER) &&
             wire->term == core->raft.current_term) ||
            wire->u.piece.index <= core->raft.commit_index;
 }
@@ -226,6 +240,10 @@ ht_err hti_core_intake(struct hti_core *core,
 {
     struct hti_intake *intake = &core->intake;
 
+    if (wire->term < core->raft.current_term) {
+        tell_term(core, node, wire);
+        return HT_OK;
+    }
     if (unwanted(core, wire)) {
         return HT_OK;
     }
