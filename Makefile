@@ -73,6 +73,7 @@ CLI_BIN  := $(BUILD)/bin/hardtack
 CHAT_PARTS := $(filter-out %_plugin.c examples/chat/chat-%.c,$(wildcard examples/chat/*.c))
 CHAT_OBJS  := $(CHAT_PARTS:%.c=$(BUILD)/%.o)
 CHAT_BINS  := $(patsubst %.c,$(BUILD)/%,$(wildcard examples/chat/chat-*.c))
+CHAT_TERM  := $(BUILD)/examples/chat/chat-term
 
 # One program a file in examples/*/; shared objects are *_plugin.c.
 EX_SRCS    := $(filter-out %_plugin.c $(CHAT_PARTS),$(wildcard examples/*/*.c))
@@ -89,7 +90,7 @@ TOOLS     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/interop/cpeer.c tests/sy
 FUZZERS   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FILES      = $(shell git ls-files '*.[ch]' '*.cc')
 
-all: $(LIB_A) $(LIB_SO) $(GW_A) $(GW_SO) $(RAFT_A) $(RAFT_SO) $(CLI_BIN) $(EX_BINS) $(PLUGINS) ## build library, program and examples
+all: $(LIB_A) $(LIB_SO) $(GW_A) $(GW_SO) $(RAFT_A) $(RAFT_SO) $(CLI_BIN) $(EX_BINS) $(CHAT_TERM) $(PLUGINS) ## build library, program and examples
 
 tests: all $(TESTS) $(CXX_TESTS) $(SH_TESTS) $(TOOLS) ## build the tests
 
@@ -104,6 +105,10 @@ demo: setup ## install what is needed, build, show three nodes at work
 demo-kv: setup ## the same: a replicated store, its leader killed and cut off
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)$(CLI_BIN) demo kv
+
+chat: setup ## the chat server on three nodes, and its address
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)examples/chat/run --build $(BUILD)
 
 check: lint ## everything that a change must pass, short of the long suites
 	$(Q)$(MAKE) --no-print-directory test WERROR=1
@@ -206,6 +211,9 @@ $(BUILD)/examples/rust-peer/call_rust: $(BUILD)/examples/calculator/calculator.p
 $(BUILD)/examples/chat/chat_plugin.so: $(CHAT_OBJS)
 $(BUILD)/examples/chat/chat_plugin.so: PLUGIN_LIBS = $(shell pkg-config --libs jansson libsodium)
 
+$(CHAT_TERM): $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/chat/term/*.c)) $(BUILD)/examples/chat/chat.pb-c.o $(BUILD)/proto/gateway.pb-c.o $(LIB_A)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $^ -lwslay -ledit $(LIBS)
+
 $(CHAT_BINS): $(BUILD)/%: $(BUILD)/%.o $(CHAT_OBJS) $$(call folder_protos,$$(dir $$*)) $(GW_A) $(LIB_A)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(GW_A) $(LIB_A) $(GW_LIBS) $(LIBS)
 
@@ -268,5 +276,5 @@ $(BUILD)/%.o: %.c | $(PB_ALL) $(RAFT_LIB)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE) $(WARN) -I$(BUILD)/$(dir $*) -c $< -o $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all tests test demo demo-kv check setup asan tsan fuzz interop bench format lint symbols install clean help
+.PHONY: all tests test chat demo demo-kv check setup asan tsan fuzz interop bench format lint symbols install clean help
 .SECONDARY:

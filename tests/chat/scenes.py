@@ -553,6 +553,16 @@ def history_is_bounded(scene):
     equal(len(unknown.texts()), 201)
 
 
+def as_shown(scene):
+    """What `make chat` starts, and the terminal client."""
+    p = subprocess.run([os.path.join(HERE, "..", "..", "examples", "chat",
+                                     "run"), "--build", scene.build,
+                        "--check"], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, timeout=100)
+    if p.returncode != 0:
+        raise Failed(p.stdout.decode())
+
+
 TABLE = [
     ("talk", talk),
     ("guilds", guilds),
@@ -566,4 +576,5 @@ TABLE = [
     ("talk-while-a-node-dies", talk_while_a_node_dies),
     ("user-of-a-dead-node", user_of_a_dead_node),
     ("history-is-bounded", history_is_bounded),
+    ("as-shown", as_shown),
 ]
