@@ -18,6 +18,32 @@ struct target {
     ht_bytes name;
 };
 
+/* What a public function was asked to call. */
+struct asked {
+    ht_ref to;
+    bool by_name; /* then not to, but: */
+    const char *node_name, *name;
+    const char *variant;
+    const void *args;
+    size_t args_len;
+};
+
+static ht_err aim(ht_node *node,
+                  const struct asked *asked,
+                  struct target *ret_target,
+                  struct hti_view *ret_view)
+{
+    ht_err err =
+        hti_view_of(asked->variant, asked->args, asked->args_len, ret_view);
+
+    *ret_target = (struct target){.to = asked->to};
+    if (err == HT_OK && asked->by_name) {
+        err = hti_resolve(node, asked->node_name, asked->name, &ret_target->to,
+                          &ret_target->name);
+    }
+    return err;
+}
+
 static bool is_local(const ht_node *node, ht_ref to)
 {
     return to.node == node->local_handle;
@@ -84,31 +110,43 @@ static ht_ref flight_ref(const ht_node *node, ht_ref to)
 }
 
 static ht_err call_async(ht_actor *self,
-                         const struct target *target,
-                         struct hti_view *view,
+                         const struct asked *asked,
                          uint32_t timeout_ms,
                          const struct answer_to *answer_to,
                          uint64_t *ret_call)
 {
-    ht_node *node = self->node;
     uint32_t ms = timeout_ms != 0 ? timeout_ms : CALL_MS_DEFAULT;
-    struct hti_flight_what what = {.to = flight_ref(node, target->to),
-                                   .deadline_ns = hti_deadline(node, ms),
-                                   .on_reply = answer_to->on_reply,
-                                   .arg = answer_to->arg,
-                                   .drop = answer_to->drop};
+    struct hti_flight_what what;
+    struct target target;
+    struct hti_view view;
     struct hti_flight *f;
+    ht_node *node;
     uint64_t tag;
-    ht_err err = check_target(node, target->to);
+    ht_err err;
 
+    if (self == NULL || self != hti_thread.actor ||
+        answer_to->on_reply == NULL) {
+        return HT_EINVAL;
+    }
+    node = self->node;
+    err = aim(node, asked, &target, &view);
     if (err == HT_OK) {
-        err = hti_flight_open(node, self, &what, &f);
+        err = check_target(node, target.to);
     }
     if (err != HT_OK) {
         return err;
     }
+    what = (struct hti_flight_what){.to = flight_ref(node, target.to),
+                                    .deadline_ns = hti_deadline(node, ms),
+                                    .on_reply = answer_to->on_reply,
+                                    .arg = answer_to->arg,
+                                    .drop = answer_to->drop};
+    err = hti_flight_open(node, self, &what, &f);
+    if (err != HT_OK) {
+        return err;
+    }
     tag = hti_flight_tag(f);
-    err = dispatch(node, target, view, f, what.deadline_ns, ms);
+    err = dispatch(node, &target, &view, f, what.deadline_ns, ms);
     if (err != HT_OK && hti_flight_claim(f, tag)) {
         LIST_REMOVE(f, entry);
         f->listed = false;
@@ -132,18 +170,11 @@ ht_err hti_call_async_owned(ht_actor *self,
                             void (*drop)(void *arg),
                             void *arg)
 {
-    struct target target = {.to = to};
-    struct answer_to answer_to = {on_reply, drop, arg};
-    struct hti_view view;
-    ht_err err = hti_view_of(variant, args, args_len, &view);
+    const struct asked asked = {
+        .to = to, .variant = variant, .args = args, .args_len = args_len};
+    const struct answer_to answer_to = {on_reply, drop, arg};
 
-    if (self == NULL || self != hti_thread.actor || on_reply == NULL) {
-        return HT_EINVAL;
-    }
-    if (err != HT_OK) {
-        return err;
-    }
-    return call_async(self, &target, &view, timeout_ms, &answer_to, NULL);
+    return call_async(self, &asked, timeout_ms, &answer_to, NULL);
 }
 
 ht_err ht_call_async(ht_actor *self,
@@ -156,18 +187,11 @@ ht_err ht_call_async(ht_actor *self,
                      void *arg,
                      uint64_t *ret_call)
 {
-    struct target target = {.to = to};
-    struct answer_to answer_to = {on_reply, NULL, arg};
-    struct hti_view view;
-    ht_err err = hti_view_of(variant, args, args_len, &view);
+    const struct asked asked = {
+        .to = to, .variant = variant, .args = args, .args_len = args_len};
+    const struct answer_to answer_to = {on_reply, NULL, arg};
 
-    if (self == NULL || self != hti_thread.actor || on_reply == NULL) {
-        return HT_EINVAL;
-    }
-    if (err != HT_OK) {
-        return err;
-    }
-    return call_async(self, &target, &view, timeout_ms, &answer_to, ret_call);
+    return call_async(self, &asked, timeout_ms, &answer_to, ret_call);
 }
 
 ht_err ht_call_name_async(ht_actor *self,
@@ -181,22 +205,15 @@ ht_err ht_call_name_async(ht_actor *self,
                           void *arg,
                           uint64_t *ret_call)
 {
-    struct target target;
-    struct answer_to answer_to = {on_reply, NULL, arg};
-    struct hti_view view;
-    ht_err err = hti_view_of(variant, args, args_len, &view);
+    const struct asked asked = {.by_name = true,
+                                .node_name = node_name,
+                                .name = name,
+                                .variant = variant,
+                                .args = args,
+                                .args_len = args_len};
+    const struct answer_to answer_to = {on_reply, NULL, arg};
 
-    if (self == NULL || self != hti_thread.actor || on_reply == NULL) {
-        return HT_EINVAL;
-    }
-    if (err == HT_OK) {
-        err =
-            hti_resolve(self->node, node_name, name, &target.to, &target.name);
-    }
-    if (err != HT_OK) {
-        return err;
-    }
-    return call_async(self, &target, &view, timeout_ms, &answer_to, ret_call);
+    return call_async(self, &asked, timeout_ms, &answer_to, ret_call);
 }
 
 ht_err ht_call_cancel(ht_actor *self, uint64_t call)
@@ -272,7 +289,14 @@ static void wait_answer(struct hti_flight *f,
     f->reply = (ht_reply){.reason = ""};
 }
 
-static ht_err call_wait(ht_node *node,
+/* Where waiting would wait for itself. */
+static bool may_block(const ht_node *node)
+{
+    return node != NULL && !node->single_threaded && hti_thread.actor == NULL &&
+           hti_here(node) == NULL;
+}
+
+static ht_err wait_call(ht_node *node,
                         const struct target *target,
                         struct hti_view *view,
                         uint32_t timeout_ms,
@@ -304,11 +328,25 @@ static ht_err call_wait(ht_node *node,
     return err;
 }
 
-/* Where waiting would wait for itself. */
-static bool may_block(const ht_node *node)
+static ht_err call_wait(ht_node *node,
+                        const struct asked *asked,
+                        uint32_t timeout_ms,
+                        ht_reply *ret_reply)
 {
-    return node != NULL && !node->single_threaded && hti_thread.actor == NULL &&
-           hti_here(node) == NULL;
+    struct target target;
+    struct hti_view view;
+    ht_err err;
+
+    if (ret_reply == NULL) {
+        return HT_EINVAL;
+    }
+    *ret_reply = (ht_reply){.reason = ""};
+    err = may_block(node) ? aim(node, asked, &target, &view) : HT_EINVAL;
+    if (err == HT_OK) {
+        err = wait_call(node, &target, &view, timeout_ms, ret_reply);
+    }
+    ret_reply->err = err;
+    return err;
 }
 
 ht_err ht_call_wait(ht_node *node,
@@ -319,21 +357,10 @@ ht_err ht_call_wait(ht_node *node,
                     uint32_t timeout_ms,
                     ht_reply *ret_reply)
 {
-    struct target target = {.to = to};
-    struct hti_view view;
-    ht_err err;
+    const struct asked asked = {
+        .to = to, .variant = variant, .args = args, .args_len = args_len};
 
-    if (ret_reply == NULL) {
-        return HT_EINVAL;
-    }
-    *ret_reply = (ht_reply){.reason = ""};
-    err = may_block(node) ? hti_view_of(variant, args, args_len, &view)
-                          : HT_EINVAL;
-    if (err == HT_OK) {
-        err = call_wait(node, &target, &view, timeout_ms, ret_reply);
-    }
-    ret_reply->err = err;
-    return err;
+    return call_wait(node, &asked, timeout_ms, ret_reply);
 }
 
 ht_err ht_call_name_wait(ht_node *node,
@@ -345,22 +372,12 @@ ht_err ht_call_name_wait(ht_node *node,
                          uint32_t timeout_ms,
                          ht_reply *ret_reply)
 {
-    struct target target;
-    struct hti_view view;
-    ht_err err;
+    const struct asked asked = {.by_name = true,
+                                .node_name = node_name,
+                                .name = name,
+                                .variant = variant,
+                                .args = args,
+                                .args_len = args_len};
 
-    if (ret_reply == NULL) {
-        return HT_EINVAL;
-    }
-    *ret_reply = (ht_reply){.reason = ""};
-    err = may_block(node) ? hti_view_of(variant, args, args_len, &view)
-                          : HT_EINVAL;
-    if (err == HT_OK) {
-        err = hti_resolve(node, node_name, name, &target.to, &target.name);
-    }
-    if (err == HT_OK) {
-        err = call_wait(node, &target, &view, timeout_ms, ret_reply);
-    }
-    ret_reply->err = err;
-    return err;
+    return call_wait(node, &asked, timeout_ms, ret_reply);
 }

@@ -251,10 +251,14 @@ join_own(struct hti_directory *dir, const struct hti_dir_key *key, ht_ref ref)
     return err;
 }
 
-ht_err ht_group_join_scoped(ht_node *node,
-                            const char *scope,
-                            const char *group,
-                            ht_ref ref)
+/* With an actor of our own, as scope and group say, under the lock. */
+static ht_err with_own(ht_node *node,
+                       const char *scope,
+                       const char *group,
+                       ht_ref ref,
+                       ht_err (*fn)(struct hti_directory *dir,
+                                    const struct hti_dir_key *key,
+                                    ht_ref ref))
 {
     struct hti_directory *dir = node->directory;
     struct hti_dir_key key;
@@ -264,9 +268,17 @@ ht_err ht_group_join_scoped(ht_node *node,
         return HT_EINVAL;
     }
     pthread_mutex_lock(&dir->lock);
-    err = join_own(dir, &key, ref);
+    err = fn(dir, &key, ref);
     pthread_mutex_unlock(&dir->lock);
     return err;
+}
+
+ht_err ht_group_join_scoped(ht_node *node,
+                            const char *scope,
+                            const char *group,
+                            ht_ref ref)
+{
+    return with_own(node, scope, group, ref, join_own);
 }
 
 ht_err ht_group_join(ht_node *node, const char *group, ht_ref ref)
@@ -301,17 +313,7 @@ ht_err ht_group_leave_scoped(ht_node *node,
                              const char *group,
                              ht_ref ref)
 {
-    struct hti_directory *dir = node->directory;
-    struct hti_dir_key key;
-    ht_err err = hti_dir_key_make(&key, scope, group);
-
-    if (err != HT_OK || ref.node != hti_rt_local_handle(node)) {
-        return HT_EINVAL;
-    }
-    pthread_mutex_lock(&dir->lock);
-    err = leave_own(dir, &key, ref);
-    pthread_mutex_unlock(&dir->lock);
-    return err;
+    return with_own(node, scope, group, ref, leave_own);
 }
 
 ht_err ht_group_leave(ht_node *node, const char *group, ht_ref ref)

@@ -520,7 +520,10 @@ typedef struct ht_child_spec {
     void *arg;
     ht_spawn_opts opts; /* link is implied */
     ht_restart restart;
-    uint32_t shutdown_ms; /* stop, then kill after this; 0: 5000 */
+    uint32_t shutdown_ms; /* stop, then kill after this; 0: 5000.  Neither
+                           * interrupts a handler that runs: HT_INFINITE, and
+                           * a handler that does not return, hold up whoever
+                           * waits for the child, a node that ends too */
 } ht_child_spec;
 
 typedef struct ht_supervisor_spec {
