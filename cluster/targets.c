@@ -358,7 +358,8 @@ void hti_dials_elected_away(struct hti_cluster *c,
             break;
         }
     }
-    if (dial == NULL || winner->peer == NULL || !hti_dial_allows(dial, winner) ||
+    if (dial == NULL || winner->peer == NULL ||
+        !hti_dial_allows(dial, winner) ||
         (dial->name != NULL && strcmp(dial->name, winner->name) != 0)) {
         return;
     }

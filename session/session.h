@@ -113,8 +113,9 @@ struct hti_session_ops {
                                 ht_err *ret_why);
     /* Before our proof goes to a named peer: HT_OK, or why not to: its
      * certificate lacks the name, it is pinned as Hardtack and came as ractor,
-     * we have dialled it and it is connected (HT_EDUPLICATE), its challenge is one we issued ourselves lately (challenge, ractor peers
-     * only; also told of those we issue: issued true). */
+     * we have dialled it and it is connected (HT_EDUPLICATE), its challenge is
+     * one we issued ourselves lately (challenge, ractor peers only; also told
+     * of those we issue: issued true). */
     ht_err (*check_peer)(void *arg, const struct hti_hello *peer);
     ht_err (*check_challenge)(void *arg, uint32_t challenge, bool issued);
     /* Both sides are proved.  Not HT_OK: close for this reason. */
