@@ -40,9 +40,9 @@ static int read_text(const char *path, char **ret_text)
     if (in != NULL && in != stdin) {
         (void)fclose(in);
     }
-    if (code != EXIT_OK) {
+    if (code != EXIT_OK || text == NULL) {
         free(text);
-        return code;
+        return EXIT_FAILED;
     }
     text[len] = '\0';
     *ret_text = text;
