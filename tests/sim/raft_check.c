@@ -144,8 +144,10 @@ static void shadow_trim(struct rsim_member *m, uint64_t first)
         hti_entry_unref(m->shadow[i]);
     }
     m->shadow_count -= gone;
-    memmove(m->shadow, m->shadow + gone,
-            m->shadow_count * sizeof(struct hti_entry *));
+    if (gone > 0) {
+        memmove(m->shadow, m->shadow + gone,
+                m->shadow_count * sizeof(struct hti_entry *));
+    }
     m->shadow_first = first;
 }
 
