@@ -222,10 +222,11 @@ $(PLUGINS): $(BUILD)/%.so: $(BUILD)/%.o $$(call folder_protos,$$(dir $$*))
 	$(Q)$(CC) -shared $(SAN) $(LDFLAGS) -o $@ $^ $(PLUGIN_LIBS)
 
 $(BENCH_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter $(BUILD)/bench/%,$(PB_EX:.c=.o)) $(LIB_A)
-	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter-out $(GW_A) $(LIB_A),$^) $(filter $(GW_A),$^) $(LIB_A) $(if $(filter $(GW_A),$^),$(GW_LIBS)) $(LIBS)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -o $@ $(filter-out $(GW_A) $(RAFT_A) $(LIB_A),$^) $(filter $(GW_A) $(RAFT_A),$^) $(LIB_A) $(if $(filter $(GW_A),$^),$(GW_LIBS)) $(if $(filter $(RAFT_A),$^),$(RAFT_LIBS)) $(LIBS)
 
 $(BUILD)/bench/gateway $(BUILD)/bench/gateway_tls: $(GW_A)
 $(BUILD)/bench/kv: $(PB_KV:.c=.o)
+$(BUILD)/bench/raftlog: $(RAFT_A)
 
 # A test links what else its folder holds.
 $(TESTS): $(BUILD)/%: $(BUILD)/%.o $(TEST_LIB) $$(call folder_sources,$$(dir $$*)) $$(call folder_protos,$$(dir $$*)) $$(call folder_protos,examples/calculator/) $(LIB_A)

@@ -151,7 +151,7 @@ static ht_err write_head(struct hti_log *log, uint64_t number)
 {
     uint8_t head[HTI_LOG_FILE_OVERHEAD] = {0};
 
-    memcpy(head, HTI_LOG_MAGIC, 8);
+    hti_le64(head, HTI_LOG_MAGIC);
     hti_le32(head + 8, HTI_LOG_VERSION);
     hti_le64(head + 16, number);
     hti_le64(head + 24, log->seq);

@@ -17,7 +17,7 @@
 #include "raft/bytes.h"
 #include "raft/log.h"
 
-#define HTI_LOG_MAGIC   "HTraftLG"
+#define HTI_LOG_MAGIC   0x474c746661725448u /* "HTraftLG" */
 #define HTI_LOG_VERSION 1
 #define HTI_LOG_HEAD    48
 #define HTI_LOG_ENTRY   1

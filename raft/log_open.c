@@ -233,7 +233,7 @@ static ht_err check_head(struct reading *reading,
                          const uint8_t *buf,
                          size_t len)
 {
-    if (len < HTI_LOG_FILE_OVERHEAD || memcmp(buf, HTI_LOG_MAGIC, 8) != 0 ||
+    if (len < HTI_LOG_FILE_OVERHEAD || hti_of_le64(buf) != HTI_LOG_MAGIC ||
         hti_of_le32(buf + 12) !=
             hti_crc(buf + 16, HTI_LOG_FILE_OVERHEAD - 16) ||
         hti_of_le64(buf + 16) != number ||

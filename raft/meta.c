@@ -6,7 +6,7 @@
 
 #include "raft/bytes.h"
 
-#define MAGIC      "HTraftMT"
+#define MAGIC      0x544d746661725448u /* "HTraftMT" */
 #define VERSION    1
 #define SLOT_BYTES 64
 #define SLOT_SPACE 4096 /* apart, so that no sector holds both */
@@ -16,7 +16,7 @@
 static void encode(uint8_t slot[SLOT_BYTES], const struct hti_meta *meta)
 {
     memset(slot, 0, SLOT_BYTES);
-    memcpy(slot, MAGIC, 8);
+    hti_le64(slot, MAGIC);
     hti_le32(slot + 8, VERSION);
     hti_le64(slot + 16, meta->id);
     hti_le64(slot + 24, meta->group);
@@ -27,7 +27,7 @@ static void encode(uint8_t slot[SLOT_BYTES], const struct hti_meta *meta)
 
 static bool decode(const uint8_t slot[SLOT_BYTES], struct hti_meta *meta)
 {
-    if (memcmp(slot, MAGIC, 8) != 0 ||
+    if (hti_of_le64(slot) != MAGIC ||
         hti_of_le32(slot + 12) != hti_crc(slot + 16, SLOT_BYTES - 16) ||
         hti_of_le32(slot + 8) != VERSION) {
         return false;

@@ -177,7 +177,7 @@ ht_err hti_snap_check(const struct hti_disk *disk,
                       char *text,
                       size_t text_len)
 {
-    struct hti_snap_reader reader;
+    struct hti_snap_reader reader = {0};
     ht_err err = hti_snap_open(disk, name, &reader, text, text_len);
 
     if (err != HT_OK) {

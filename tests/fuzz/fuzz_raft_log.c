@@ -27,7 +27,7 @@ static void put_right(uint8_t *log, size_t len)
     if (len < at) {
         return;
     }
-    memcpy(log, HTI_LOG_MAGIC, 8);
+    hti_le64(log, HTI_LOG_MAGIC);
     hti_le32(log + 8, HTI_LOG_VERSION);
     hti_le64(log + 16, 1);
     hti_le32(log + 12, hti_crc(log + 16, HTI_LOG_FILE_OVERHEAD - 16));
