@@ -321,6 +321,15 @@ class Load:
             self.process.kill()
             self.process.wait()
 
+    def more(self, operations=200):
+        """Wait until so many more, about, are done: no fault follows the one
+        before before the clients have worked."""
+        def size():
+            return os.path.exists(self.history) \
+                and os.path.getsize(self.history)
+        before = size()
+        until("the clients work", lambda: size() > before + operations * 130)
+
     def stop(self):
         """The counts of peer_kv, after both judges agreed."""
         try:

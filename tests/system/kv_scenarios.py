@@ -98,6 +98,7 @@ def killed(scene):
         store.write(next(iter(store.running())))
         store.start(victim)
         store.write(victim)
+        load.more()
     load.stop()
     store.same_everywhere()
 
@@ -115,6 +116,7 @@ def all_killed(scene):
         for index in store.nodes:
             store.start(index)
         store.write(2)
+        load.more()
     load.stop()
     store.same_everywhere()
 
@@ -133,6 +135,7 @@ def stopped(scene):
         store.write(others[0])
         store.nodes[victim].signal(signal.SIGCONT)
         store.write(victim)
+        load.more()
     load.stop()
     store.same_everywhere()
 
@@ -152,6 +155,7 @@ def partitions(store):
         store.nodes[alone].run("kv", "get", "probe", "--stale")
         store.isolate(alone, False)
         store.write(alone)
+        load.more()
     follower = store.follower()
     store.isolate(follower, True)
     store.write(store.leader())
@@ -186,6 +190,7 @@ def one_way_cut(scene):
             pair = (other, leader) if heard else (leader, other)
             store.network.cut_one_way(*pair, False)
         store.write(leader)
+        load.more()
     load.stop()
     store.same_everywhere()
 
@@ -225,7 +230,7 @@ def disk_full(scene):
     store = Store(scene, directories={i: os.path.join(d, "store")
                                       for i, d in disks.items()})
     load = Load(store)
-    store.write(1)
+    load.more()
     free = [fill_up(d) for d in disks.values()]
 
     def refused():
@@ -354,6 +359,7 @@ def chaos(scene):
             for fault in running:
                 next(fault, None)
             store.write(choose.choice(sorted(store.nodes)))
+            load.more()
         load.stop()
         store.same_everywhere()
         if not any(store.status(i)["snapshot_index"] for i in store.nodes):
