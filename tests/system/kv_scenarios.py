@@ -230,6 +230,7 @@ def disk_full(scene):
     store = Store(scene, directories={i: os.path.join(d, "store")
                                       for i, d in disks.items()})
     load = Load(store)
+    store.write(1)
     load.more()
     free = [fill_up(d) for d in disks.values()]
 
