@@ -129,7 +129,9 @@ ht_err hti_kv_changes(struct hti_kv_turn *turn,
     ht_err err = HT_OK;
 
     *ret = (struct hti_kv_changes){.next = from};
-    if (from <= history->compacted) {
+    /* A state that is being restored has a revision already, but no history
+     * that says what has changed up to it. */
+    if (from <= history->compacted || turn->kv->restore != NULL) {
         return HT_ENOENT;
     }
     for (size_t i = first; err == HT_OK && i < history->count; i++) {

@@ -124,6 +124,36 @@ static struct hti_kv_client *touch(struct hti_kv_dedupe *dedupe,
     return client;
 }
 
+/* What came before sequence is over: one of those that still comes, late, from
+ * somewhere, is not done any more. */
+static void settle(struct hti_kv_dedupe *dedupe,
+                   struct hti_kv_client *client,
+                   uint64_t sequence)
+{
+    while (client->count > 0) {
+        forget_first(dedupe, client);
+    }
+    if (sequence > 0 && client->forgotten < sequence - 1) {
+        client->forgotten = sequence - 1;
+    }
+}
+
+/* Down to the bound: of those who wrote longest ago the answers, but not that
+ * there were any.  Who is still asking then is told so, and does not do it
+ * twice. */
+static void forget_answers(struct hti_kv_dedupe *dedupe)
+{
+    struct hti_kv_client *client = dedupe->clients;
+
+    while (dedupe->bytes > HTI_KV_ANSWERS_BYTES_MAX && client != NULL &&
+           client->hh.next != NULL) {
+        while (client->count > 0) {
+            forget_first(dedupe, client);
+        }
+        client = client->hh.next;
+    }
+}
+
 ht_err hti_kv_dedupe_add(struct hti_kv_dedupe *dedupe,
                          const char *name,
                          uint64_t sequence,
@@ -141,8 +171,8 @@ ht_err hti_kv_dedupe_add(struct hti_kv_dedupe *dedupe,
         free(entry);
         return HT_ENOMEM;
     }
-    while (settled && client->count > 0) {
-        forget_first(dedupe, client);
+    if (settled) {
+        settle(dedupe, client, sequence);
     }
     entry->sequence = sequence;
     entry->len = answer.len;
@@ -154,10 +184,10 @@ ht_err hti_kv_dedupe_add(struct hti_kv_dedupe *dedupe,
     if (client->count > HTI_KV_WINDOW_MAX) {
         forget_first(dedupe, client);
     }
-    while (dedupe->count > HTI_KV_CLIENTS_MAX ||
-           (dedupe->bytes > HTI_KV_ANSWERS_BYTES_MAX && dedupe->count > 1)) {
+    while (dedupe->count > HTI_KV_CLIENTS_MAX) {
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each leaves the table */
         forget_client(dedupe, dedupe->clients);
     }
+    forget_answers(dedupe);
     return HT_OK;
 }

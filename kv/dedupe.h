@@ -3,9 +3,10 @@
  * that is sent again is answered again and not done again.
  *
  * Part of the replicated state: every member remembers the same.  Bounded: so
- * many requests a client, so many clients (those that wrote last), so many
- * bytes of answers (the client that wrote longest ago is forgotten).  A client
- * that was forgotten is new when it comes back.
+ * many requests a client, so many bytes of answers (those of the client that
+ * wrote longest ago are forgotten, but not that there were any), so many clients
+ * (those that wrote last).  A client that was forgotten is new when it comes
+ * back.
  *
  * Thread: one.
  */
@@ -53,8 +54,8 @@ enum hti_kv_seen hti_kv_dedupe_find(const struct hti_kv_dedupe *dedupe,
                                     const char *client,
                                     uint64_t sequence,
                                     ht_bytes *ret_answer);
-/* Copies.  settled: what was answered to the client before is forgotten.
- * HT_ENOMEM. */
+/* Copies.  settled: what was answered to the client before is forgotten, and
+ * sequences below are not new any more.  HT_ENOMEM. */
 HT_MUSTUSE ht_err hti_kv_dedupe_add(struct hti_kv_dedupe *dedupe,
                                     const char *client,
                                     uint64_t sequence,

@@ -419,6 +419,13 @@ static void do_status(struct asked *asked)
 
 /* ---- the machine --------------------------------------------------------- */
 
+/* Half a state is none, not even a stale one. */
+static bool from_what_is_here(const Ask *ask)
+{
+    return is_stale(ask) || ask->what_case == ASK(WATCH) ||
+           ask->what_case == ASK(CHANGES);
+}
+
 static ht_err
 on_message(void *machine, ht_actor *self, const ht_msg *msg, ht_call call)
 {
@@ -436,6 +443,11 @@ on_message(void *machine, ht_actor *self, const ht_msg *msg, ht_call call)
             asked_free(asked);
         }
         return HT_EARGS;
+    }
+    if (member->kv->restore != NULL && from_what_is_here(asked->ask)) {
+        send_elsewhere(member, call);
+        asked_free(asked);
+        return HT_OK;
     }
     switch (asked->ask->what_case) {
     case ASK(COMMAND):

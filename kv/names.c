@@ -31,6 +31,7 @@ enum name_state {
     NAME_CLAIMING, /* asked of the store */
     NAME_HELD,
     NAME_GONE, /* lost or given up while it was claimed: an answer will come */
+    NAME_LEAVING, /* given back, until the store says that it is not ours */
 };
 
 struct name {
@@ -39,8 +40,11 @@ struct name {
     enum name_state state;
     ht_ref ref;
     uint64_t monitor;
-    uint64_t token;
-    uint64_t lease;                           /* it was claimed with */
+    uint64_t token; /* LEAVING: 0: not known */
+    uint64_t lease; /* it was claimed with */
+    bool asking;    /* LEAVING: the store */
+    uint8_t *value; /* that it has in the store */
+    size_t value_len;
     Hardtack__Kv__ClaimReply_Closure closure; /* until it is held */
     void *closure_data;
     char text[NAME_MAX_BYTES + 1];
@@ -79,11 +83,27 @@ static struct name *find(struct names *names, const char *text)
     struct name *name;
 
     TAILQ_FOREACH (name, &names->list, link) {
-        if (name->state != NAME_GONE && strcmp(name->text, text) == 0) {
+        if (name->state != NAME_GONE && name->state != NAME_LEAVING &&
+            strcmp(name->text, text) == 0) {
             return name;
         }
     }
     return NULL;
+}
+
+/* Whether a claim of that name may still turn out to have been done: it would
+ * be taken away by its value, which another claim's may equal. */
+static bool in_doubt(const struct names *names, const char *text)
+{
+    const struct name *name;
+
+    TAILQ_FOREACH (name, &names->list, link) {
+        if (name->state == NAME_LEAVING && name->token == 0 &&
+            strcmp(name->text, text) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void forget(struct name *name)
@@ -95,6 +115,7 @@ static void forget(struct name *name)
     }
     TAILQ_REMOVE(&names->list, name, link);
     names->count--;
+    free(name->value);
     free(name);
 }
 
@@ -119,39 +140,86 @@ static void refuse(struct name *name, ht_err err, const char *words)
 
 static void on_given_back(const SwapReply *reply, void *arg)
 {
-    (void)reply;
-    (void)arg; /* if it failed, the lease's end does it */
+    struct name *name = arg;
+
+    name->asking = false;
+    /* Without the lease it ends by itself; with it, it would stay ours for as
+     * long as this node lives: so it is tried again. */
+    if (reply != NULL || name->lease != name->names->lease) {
+        forget(name);
+    }
 }
 
 /* Only what we put there. */
-static void give_back(struct names *names, const char *text, uint64_t token)
+static void give_back(struct name *name)
 {
     SwapRequest request = HARDTACK__KV__SWAP_REQUEST__INIT;
     char key[300];
 
-    key_of(text, key);
+    key_of(name->text, key);
     request.key = key;
-    request.expected_case =
-        HARDTACK__KV__SWAP_REQUEST__EXPECTED_EXPECT_REVISION;
-    request.expect_revision = token;
+    if (name->token != 0) {
+        request.expected_case =
+            HARDTACK__KV__SWAP_REQUEST__EXPECTED_EXPECT_REVISION;
+        request.expect_revision = name->token;
+    } else {
+        request.expected_case =
+            HARDTACK__KV__SWAP_REQUEST__EXPECTED_EXPECT_VALUE;
+        request.expect_value.data = name->value;
+        request.expect_value.len = name->value_len;
+    }
     request.data_case = HARDTACK__KV__SWAP_REQUEST__DATA_REMOVE;
     request.remove = true;
-    hardtack__kv__store__compare_and_swap(ht_stub_service(names->store),
-                                          &request, on_given_back, NULL);
+    name->asking = true;
+    hardtack__kv__store__compare_and_swap(ht_stub_service(name->names->store),
+                                          &request, on_given_back, name);
+}
+
+static void leave(struct name *name)
+{
+    if (name->monitor != 0) {
+        (void)ht_demonitor(name->names->self, name->monitor);
+        name->monitor = 0;
+    }
+    name->state = NAME_LEAVING;
+    give_back(name);
+}
+
+/* Those that the store did not answer for. */
+static void leave_again(struct names *names)
+{
+    struct name *name = TAILQ_FIRST(&names->list);
+
+    while (name != NULL) {
+        struct name *next = TAILQ_NEXT(name, link);
+
+        if (name->state == NAME_LEAVING && !name->asking) {
+            if (name->lease == names->lease) {
+                give_back(name);
+            } else {
+                forget(name);
+            }
+        }
+        name = next;
+    }
 }
 
 static void drop(struct name *name)
 {
+    if (name->state == NAME_LEAVING || name->state == NAME_GONE) {
+        return;
+    }
     if (name->state == NAME_CLAIMING) {
         name->state = NAME_GONE;
         refuse(name, HT_ECANCELLED, "the actor has ended, or gave it up");
         return;
     }
-    if (name->state == NAME_HELD) {
-        give_back(name->names, name->text, name->token);
-    }
     refuse(name, HT_ECANCELLED, "the actor has ended, or gave it up");
-    forget(name);
+    if (name->state == NAME_HELD) {
+        leave(name);
+    } else {
+        forget(name);
+    }
 }
 
 /* ---- claiming ------------------------------------------------------------ */
@@ -185,6 +253,15 @@ static void on_holder(struct name *name, const KeyValue *kv)
     forget(name);
 }
 
+/* Whether an error leaves it open if a claim was done. */
+static bool maybe_done(const char *words)
+{
+    enum hti_kv_error error = hti_kv_error_of(words);
+
+    return error == HTI_KV_UNKNOWN || error == HTI_KV_OLD_REQUEST ||
+           error == HTI_KV_DONE; /* no word of the store's */
+}
+
 static void on_claimed(const SwapReply *reply, void *arg)
 {
     struct name *name = arg;
@@ -196,7 +273,11 @@ static void on_claimed(const SwapReply *reply, void *arg)
         ht_err err = ht_stub_error(&words);
 
         refuse(name, err, words);
-        forget(name);
+        if (maybe_done(words)) {
+            leave(name);
+        } else {
+            forget(name);
+        }
         return;
     }
     if (!reply->swapped) {
@@ -205,9 +286,8 @@ static void on_claimed(const SwapReply *reply, void *arg)
     }
     name->token = reply->kv->create_revision;
     if (name->state == NAME_GONE || name->lease != names->lease) {
-        give_back(names, name->text, name->token);
         refuse(name, HT_EFAILED, "no_lease: it was lost meanwhile");
-        forget(name);
+        leave(name);
         return;
     }
     name->state = NAME_HELD;
@@ -216,22 +296,38 @@ static void on_claimed(const SwapReply *reply, void *arg)
     answer(name, &done);
 }
 
+/* What the name has in the store.  False: no memory, or no address. */
+static bool make_value(struct name *name)
+{
+    NameRecord record = HARDTACK__KV__NAME_RECORD__INIT;
+    struct names *names = name->names;
+    ht_args ref = HT_ARGS_INIT;
+
+    if (name->value != NULL) {
+        return true;
+    }
+    ht_args_ref(&ref, names->node, name->ref);
+    if (ref.err == HT_OK) {
+        record.actor.data = ref.data;
+        record.actor.len = ref.len;
+        record.node = (char *)(uintptr_t)ht_node_name(names->node);
+        name->value =
+            malloc(hardtack__kv__name_record__get_packed_size(&record) + 1);
+    }
+    if (name->value != NULL) {
+        name->value_len = hardtack__kv__name_record__pack(&record, name->value);
+    }
+    ht_args_fini(&ref);
+    return name->value != NULL;
+}
+
 static void claim(struct name *name)
 {
     struct names *names = name->names;
     SwapRequest request = HARDTACK__KV__SWAP_REQUEST__INIT;
-    NameRecord record = HARDTACK__KV__NAME_RECORD__INIT;
-    ht_args ref = HT_ARGS_INIT;
-    uint8_t value[600];
     char key[300];
 
-    ht_args_ref(&ref, names->node, name->ref);
-    record.actor.data = ref.data;
-    record.actor.len = ref.err == HT_OK ? ref.len : 0;
-    record.node = (char *)(uintptr_t)ht_node_name(names->node);
-    if (ref.err != HT_OK ||
-        hardtack__kv__name_record__get_packed_size(&record) > sizeof(value)) {
-        ht_args_fini(&ref);
+    if (!make_value(name)) {
         refuse(name, HT_EFAILED, "it has no address");
         forget(name);
         return;
@@ -241,10 +337,9 @@ static void claim(struct name *name)
     request.expected_case =
         HARDTACK__KV__SWAP_REQUEST__EXPECTED_EXPECT_REVISION;
     request.data_case = HARDTACK__KV__SWAP_REQUEST__DATA_VALUE;
-    request.value.len = hardtack__kv__name_record__pack(&record, value);
-    request.value.data = value;
+    request.value.len = name->value_len;
+    request.value.data = name->value;
     request.lease = names->lease;
-    ht_args_fini(&ref);
     name->state = NAME_CLAIMING;
     name->lease = names->lease;
     hardtack__kv__store__compare_and_swap(ht_stub_service(names->store),
@@ -372,6 +467,7 @@ static void tick(struct names *names)
     uint64_t now = hti_kv_monotonic_ms();
     uint32_t part = names->lease_ms / PARTS;
 
+    leave_again(names);
     if (names->lease == 0) {
         if (!names->asking && has_waiting(names)) {
             ask_lease(names); /* claimed while the old one was being lost */
@@ -421,7 +517,7 @@ static void on_claim(Names *service,
         ht_fail(data, HT_ENOPROC, "no such actor on this node");
         return;
     }
-    if (find(names, in->name) != NULL) {
+    if (find(names, in->name) != NULL || in_doubt(names, in->name)) {
         ClaimReply taken = HARDTACK__KV__CLAIM_REPLY__INIT;
 
         taken.node = (char *)(uintptr_t)ht_node_name(names->node);
@@ -578,6 +674,7 @@ static void on_terminate(ht_actor *self, const ht_exit *why)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each leaves the list */
         refuse(name, HT_ECANCELLED, "the node is stopping");
         TAILQ_REMOVE(&names->list, name, link);
+        free(name->value);
         free(name);
     }
     ht_stub_free(names->store);

@@ -221,6 +221,9 @@ static void flush(struct hti_kv_watchers *watchers)
     struct hti_kv_watcher *watcher = TAILQ_FIRST(&watchers->list);
     bool more = false;
 
+    if (watchers->kv->restore != NULL) {
+        return; /* woken when it is there */
+    }
     while (watcher != NULL) {
         struct hti_kv_watcher *next = TAILQ_NEXT(watcher, link);
 

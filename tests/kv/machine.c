@@ -73,7 +73,9 @@ void machine_put_more(struct machine *m, const PutRequest *put, PutReply **ret)
     RequestId id;
     ht_bytes reply;
 
-    request.request = request_id(m, &id);
+    if (put->request == NULL) {
+        request.request = request_id(m, &id);
+    }
     command.op_case = COMMAND(PUT);
     command.put = &request;
     reply = apply(m, &command);

@@ -130,6 +130,40 @@ static void test_the_owner_s_node_dies(void **state)
     CHECK_OK(ht_stop(c.members[2].node, ref_b, NULL));
 }
 
+/* A name is given back while nobody leads: it becomes free all the same, though
+ * the lease that it hangs on lives on. */
+static void test_given_back_without_a_leader(void **state)
+{
+    const ht_global_config long_leases = {.lease_ms = 20000};
+    struct owner one;
+    ht_ref ref, found;
+    ht_node *a;
+
+    (void)state;
+    cluster_down(&c, 0);
+    c.config.request_timeout_ms = 300;
+    cluster_up(&c, 0);
+    c.config.request_timeout_ms = 0;
+    a = c.members[0].node;
+    CHECK_OK(ht_global_start(a, &long_leases));
+    ref = spawn_owner(a, &one);
+    WAIT_FOR(ht_register_global(a, "left", ref, NULL) == HT_OK);
+
+    cluster_down(&c, 1);
+    cluster_down(&c, 2);
+    CHECK_OK(ht_unregister_global(a, "left"));
+    CHECK_ERR(ht_kv_put(a, NULL, "k", "v", 1, NULL, NULL), HT_EFAILED);
+    CHECK_ERR(ht_kv_put(a, NULL, "k", "v", 1, NULL, NULL), HT_EFAILED);
+    up_again(1);
+    up_again(2);
+    WAIT_FOR(ht_whereis_global(c.members[1].node, "left", &found, NULL) ==
+             HT_ENOENT);
+    CHECK(one.lost == 0);
+
+    cluster_down(&c, 0);
+    up_again(0);
+}
+
 /* A node that cannot reach the store tells the owner, before another can hold
  * the name. */
 static void test_cut_off(void **state)
@@ -306,6 +340,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_owner),
         cmocka_unit_test(test_the_owner_s_node_dies),
+        cmocka_unit_test(test_given_back_without_a_leader),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_cut_off_from_the_majority),
         cmocka_unit_test(test_a_singleton),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What commands do to the store, and what they are answered. */
+#include "kv/changes.h"
 #include "kv/check.h"
 #include "kv/limits.h"
 #include "tests/kv/machine.h"
@@ -450,7 +451,100 @@ static void test_large_answers_are_not_kept(void **state)
     free(value);
 }
 
+/* What is forgotten for its size is not done again: it may have been. */
+static void test_answers_are_bounded(void **state)
+{
+    PutRequest put = HARDTACK__KV__PUT_REQUEST__INIT;
+    char *value = calloc(1, HTI_KV_ANSWER_MAX);
+    unsigned count = HTI_KV_ANSWERS_BYTES_MAX / HTI_KV_ANSWER_MAX + 20;
+    char name[32];
+
+    (void)state;
+    put.key = (char *)"a";
+    put.data_case = HARDTACK__KV__PUT_REQUEST__DATA_VALUE;
+    put.value.data = (uint8_t *)value;
+    put.value.len = HTI_KV_ANSWER_MAX - 200;
+    put.want_previous = true;
+    m.client = name;
+    m.sequence = 5;
+    for (unsigned i = 0; i < count; i++) {
+        PutReply *reply;
+
+        snprintf(name, sizeof(name), "client-%u", i);
+        machine_put_more(&m, &put, &reply);
+        CHECK(m.error == HTI_KV_DONE);
+        hardtack__kv__put_reply__free_unpacked(reply, NULL);
+    }
+    CHECK(m.kv->dedupe.bytes <= HTI_KV_ANSWERS_BYTES_MAX);
+    CHECK(m.kv->dedupe.count == count);
+    snprintf(name, sizeof(name), "client-0");
+    machine_put(&m, "a", "again");
+    CHECK(m.error == HTI_KV_OLD_REQUEST);
+    m.sequence = 6;
+    machine_put(&m, "a", "new");
+    assert_string_equal(machine_get(&m, "a"), "new");
+    free(value);
+}
+
+static void put_settled(uint64_t sequence, const char *text)
+{
+    PutRequest put = HARDTACK__KV__PUT_REQUEST__INIT;
+    RequestId id = HARDTACK__KV__REQUEST_ID__INIT;
+    PutReply *reply;
+
+    id.client = (char *)"c";
+    id.sequence = sequence;
+    id.settled = true;
+    put.key = (char *)"a";
+    put.data_case = HARDTACK__KV__PUT_REQUEST__DATA_TEXT;
+    put.text = (char *)(uintptr_t)text;
+    put.request = &id;
+    machine_put_more(&m, &put, &reply);
+    if (reply != NULL) {
+        hardtack__kv__put_reply__free_unpacked(reply, NULL);
+    }
+}
+
+/* One that was given up and comes late does not undo what came after it. */
+static void test_settled(void **state)
+{
+    (void)state;
+    put_settled(1, "one");
+    put_settled(3, "three");
+    put_settled(2, "two");
+    CHECK(m.error == HTI_KV_OLD_REQUEST);
+    assert_string_equal(machine_get(&m, "a"), "three");
+    put_settled(3, "three again");
+    assert_string_equal(machine_get(&m, "a"), "three");
+}
+
 /* ---- snapshots ----------------------------------------------------------- */
+
+/* A state that is half there does not say that nothing has changed. */
+static void test_no_changes_while_restoring(void **state)
+{
+    const struct hti_kv_filter all = {.by_prefix = true, .key = (char *)""};
+    struct machine other;
+    struct hti_kv_changes changes;
+    struct hti_kv_turn turn;
+    ht_bytes snapshot;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        machine_put(&m, "a", "x");
+    }
+    snapshot = machine_snapshot(m.kv, 1000);
+    machine_start(&other);
+    CHECK_OK(hti_kv_restore_begin(other.kv));
+    CHECK_OK(hti_kv_restore_data(other.kv,
+                                 (ht_bytes){snapshot.data, snapshot.len - 4}));
+    CHECK(other.kv->revision == 100);
+    CHECK_OK(hti_kv_turn_begin(&turn, other.kv));
+    CHECK_ERR(hti_kv_changes(&turn, &all, 50, 100, &changes), HT_ENOENT);
+    hti_kv_turn_end(&turn);
+    machine_end(&other);
+    free((void *)(uintptr_t)snapshot.data);
+}
 
 static void fill(unsigned count)
 {
@@ -661,6 +755,9 @@ CHECK_MAIN(TEST(put_get_del),
            TEST(window),
            TEST(clients_are_bounded),
            TEST(large_answers_are_not_kept),
+           TEST(answers_are_bounded),
+           TEST(settled),
+           TEST(no_changes_while_restoring),
            TEST(snapshot_restores_all),
            TEST(snapshot_while_commands_go_on),
            TEST(broken_snapshots_are_refused),
