@@ -214,6 +214,30 @@ void hti_core_was_removed(struct hti_core *core)
     }
 }
 
+/* Whether those who stay could choose a leader: libraft lets nobody vote who
+ * does not know yet that it is a voter, and one that was just promoted may
+ * still have to learn of it. */
+static bool can_do_without(const struct hti_core *core, uint64_t id)
+{
+    const struct raft_configuration *conf = &core->raft.configuration;
+    unsigned voters = 0;
+    unsigned knowing = 0;
+
+    for (unsigned i = 0; i < conf->n; i++) {
+        const struct raft_server *server = &conf->servers[i];
+        raft_index match = 0;
+
+        if (server->role != RAFT_VOTER || server->id == id) {
+            continue;
+        }
+        voters++;
+        knowing += server->id == core->meta.id ||
+                   (raft_match_index(&core->raft, server->id, &match) == 0 &&
+                    match >= core->raft.configuration_committed_index);
+    }
+    return knowing > voters / 2;
+}
+
 ht_err hti_core_remove(struct hti_core *core,
                        const char *node,
                        ht_raft_change_fn done,
@@ -233,6 +257,9 @@ ht_err hti_core_remove(struct hti_core *core,
     if (server->role == RAFT_VOTER &&
         hti_conf_voters(&core->raft.configuration) == 1) {
         return HT_EINVAL;
+    }
+    if (server->role == RAFT_VOTER && !can_do_without(core, server->id)) {
+        return HT_EBUSY;
     }
     if (server->id == core->meta.id) {
         return leave(core, done, arg);

@@ -28,6 +28,7 @@
 struct kv_machine {
     struct kv_app *app;
     struct hti_kv *kv;
+    uint64_t index; /* of the last command done */
     bool leads;
     struct hti_kv_clock clock;
     uint64_t skew_ms; /* of its monotonic clock */
@@ -109,8 +110,8 @@ static ht_err kv_apply(void *machine,
 {
     struct kv_machine *m = machine;
 
-    (void)index;
     (void)time_ms;
+    m->index = index;
     if (command.len == 0) {
         return HT_OK; /* the simulation's own, at the end */
     }
@@ -601,16 +602,17 @@ static bool same_states(struct rsim *sim)
     for (unsigned i = 0; i < rsim_members(sim); i++) {
         const struct kv_machine *m = rsim_machine(sim, i);
 
-        if (m != NULL &&
-            (newest == NULL || m->kv->revision > newest->kv->revision)) {
+        if (m != NULL && (newest == NULL || m->index > newest->index)) {
             newest = m;
         }
     }
     for (unsigned i = 0; i < rsim_members(sim); i++) {
         const struct kv_machine *m = rsim_machine(sim, i);
 
-        if (m != NULL && m->kv->revision == newest->kv->revision &&
-            (m->kv->map.bytes != newest->kv->map.bytes ||
+        /* One that was removed may be behind. */
+        if (m != NULL && m->index == newest->index &&
+            (m->kv->revision != newest->kv->revision ||
+             m->kv->map.bytes != newest->kv->map.bytes ||
              m->kv->map.count != newest->kv->map.count ||
              m->kv->dedupe.bytes != newest->kv->dedupe.bytes ||
              m->kv->time_ms != newest->kv->time_ms)) {
