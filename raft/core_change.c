@@ -42,6 +42,12 @@ static ht_err allowed(const struct hti_core *core)
     if (!hti_core_is(core, RAFT_LEADER) || core->failed != HT_OK) {
         return HT_ENOTLEADER;
     }
+    /* Not before an entry of its own term is committed: a configuration of an
+     * earlier leader, which this one has not, might still win an election, and
+     * the majorities of the two need not meet. */
+    if (!hti_core_settled(core)) {
+        return HT_EBUSY;
+    }
     if (core->change.kind != HTI_CHANGE_NONE ||
         core->raft.configuration_uncommitted_index != 0 ||
         core->raft.leader_state.transferee != 0) {

@@ -199,8 +199,9 @@ typedef void (*ht_raft_change_fn)(void *arg, ht_err err, const char *text);
  * removes itself hands the group over first.  transfer: let the member on that
  * node lead, the one that is furthest if NULL.
  *
- * Returns HT_OK, HT_ENOTLEADER, HT_EBUSY (another change is under way, or those
- * who would stay do not all know yet that they vote),
+ * Returns HT_OK, HT_ENOTLEADER, HT_EBUSY (another change is under way, the
+ * leader is so new that nothing of its own is committed yet, or those who would
+ * stay do not all know yet that they vote),
  * HT_EEXIST (add: it is a voter, or a learner and so it stays), HT_ENOENT (no
  * member there), HT_EINVAL (the last voter), HT_ENOMEM.  done gets also
  * HT_ENOCONN (the node is not connected, or has no member that waits),
