@@ -163,4 +163,174 @@ static void test_three(void **state)
     log_fini(&log_);
 }
 
-CHECK_MAIN(cmocka_unit_test(test_one), cmocka_unit_test(test_three))
+static void node_request(struct member *at,
+                         const char *method,
+                         const char *node,
+                         ht_err want,
+                         const char *reason)
+{
+    Hardtack__Raft__NodeRequest in = HARDTACK__RAFT__NODE_REQUEST__INIT;
+
+    in.node = (char *)(uintptr_t)node;
+    service(at, method, &in.base, want, reason);
+}
+
+static void restart_empty(struct member *m)
+{
+    ht_raft_config config;
+
+    stop_member(m);
+    remove_dir(m->dir);
+    m->dir = temp_dir();
+    memset(&m->machine, 0, sizeof(m->machine));
+    m->machine.padding = 3000000;
+    config = member_config(m->dir, false);
+    config.trailing_entries = 1;
+    member_start(m, &config);
+}
+
+/* Asked of any member: the lead handed over, a member taken out and replaced by
+ * one with an empty disk, which is sent the snapshot; a leader that leaves. */
+static void test_changes(void **state)
+{
+    struct member members[3];
+    struct member *leader;
+    Hardtack__Empty empty = HARDTACK__EMPTY__INIT;
+    Hardtack__Raft__AddRequest again = HARDTACK__RAFT__ADD_REQUEST__INIT;
+
+    (void)state;
+    start_three(members);
+    for (size_t i = 0; i < 3; i++) {
+        members[i].machine.padding = 3000000;
+    }
+    node_request(&members[2], "RaftTransfer", members[1].name, HT_OK, "");
+    WAIT_FOR(atomic_load(&members[1].machine.leads));
+    node_request(&members[0], "RaftRemove", "nobody@nowhere", HT_EFAILED,
+                 "HT_ENOENT");
+    again.node = members[0].name;
+    service(&members[0], "RaftAdd", &again.base, HT_EFAILED, "HT_EEXIST");
+
+    node_request(&members[0], "RaftRemove", members[2].name, HT_OK, "");
+    for (int i = 0; i < 50; i++) {
+        CHECK(member_do(&members[1], "z") != 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        WAIT_FOR(atomic_load(&members[i].machine.applied) == 50);
+        service(&members[i], "RaftSnapshot", &empty.base, HT_OK, "");
+        WAIT_FOR(member_status(&members[i]).snapshot_index > 50);
+    }
+    restart_empty(&members[2]);
+    add(&members[0], members[2].name);
+    WAIT_FOR(atomic_load(&members[2].machine.applied) == 50);
+    CHECK(members[2].machine.hash == members[1].machine.hash);
+
+    node_request(&members[0], "RaftRemove", members[1].name, HT_OK, "");
+    WAIT_FOR(!atomic_load(&members[1].machine.leads));
+    leader = leader_of(members, 3);
+    CHECK(leader != &members[1]);
+    assert_int_equal(member_do(leader, "z"), 51);
+    for (size_t i = 0; i < 3; i++) {
+        end(&members[i]);
+    }
+    log_fini(&log_);
+}
+
+/* A backup of a running member becomes a new group. */
+static void test_backup(void **state)
+{
+    struct member m;
+    ht_raft_config config;
+    ht_raft_check check;
+    Hardtack__Empty empty = HARDTACK__EMPTY__INIT;
+    char *dir = temp_dir();
+    char *file = temp_path(dir, "backup");
+    char *other = temp_path(dir, "restored");
+
+    (void)state;
+    start_node(&m, "one");
+    config = member_config(m.dir, true);
+    member_start(&m, &config);
+    WAIT_FOR(atomic_load(&m.machine.leads));
+    for (int i = 0; i < 20; i++) {
+        CHECK(member_do(&m, "saved") != 0);
+    }
+    CHECK_ERR(ht_raft_backup(m.dir, file), HT_ENOENT);
+    service(&m, "RaftSnapshot", &empty.base, HT_OK, "");
+    CHECK_OK(ht_raft_backup(m.dir, file));
+    CHECK_ERR(ht_raft_backup(m.dir, file), HT_EEXIST);
+    CHECK_ERR(ht_raft_verify(m.dir, &check), HT_EEXIST);
+    CHECK(member_do(&m, "not saved") == 21);
+    stop_member(&m);
+
+    CHECK_ERR(ht_raft_restore_backup(file, m.dir, m.name), HT_EEXIST);
+    CHECK_OK(ht_raft_restore_backup(file, other, m.name));
+    CHECK_OK(ht_raft_verify(other, &check));
+    CHECK(check.snapshot_index > 20 && check.entries == 0);
+    memset(&m.machine, 0, sizeof(m.machine));
+    config = member_config(other, false);
+    member_start(&m, &config);
+    WAIT_FOR(atomic_load(&m.machine.leads));
+    assert_int_equal(member_read(&m), 20);
+    assert_int_equal(member_do(&m, "goes on"), 21);
+    stop_member(&m);
+    remove_dir(other);
+    (void)unlink(file);
+    free(file);
+    end(&m);
+    remove_dir(dir);
+    log_fini(&log_);
+}
+
+/* What is wrong with a start is said. */
+static void test_refused(void **state)
+{
+    struct member m;
+    ht_raft_config config;
+    ht_raft *second = NULL;
+    struct machine other = {0};
+    char *path;
+    int fd;
+
+    (void)state;
+    start_node(&m, "one");
+    config = member_config(m.dir, true);
+    config.group = "a b";
+    CHECK_ERR(
+        ht_raft_start(m.node, &config, &machine_table, &m.machine, &m.raft),
+        HT_EINVAL);
+    CHECK(strstr(ht_raft_start_error(), "group") != NULL);
+    config = member_config(m.dir, true);
+    config.election_ms = 30;
+    CHECK_ERR(
+        ht_raft_start(m.node, &config, &machine_table, &m.machine, &m.raft),
+        HT_ECONFIG);
+    CHECK(strstr(ht_raft_start_error(), "election_ms") != NULL);
+    config = member_config(m.dir, true);
+    member_start(&m, &config);
+    CHECK_ERR(ht_raft_start(m.node, &config, &machine_table, &other, &second),
+              HT_EEXIST);
+    CHECK(strstr(ht_raft_start_error(), "in use") != NULL);
+    WAIT_FOR(atomic_load(&m.machine.leads));
+    CHECK(member_do(&m, "x") == 1 && member_do(&m, "y") == 2);
+    stop_member(&m);
+
+    path = temp_path(m.dir, "log-0000000000000001");
+    fd = open(path, O_RDWR);
+    CHECK(fd >= 0 && pwrite(fd, "!", 1, 100) == 1);
+    close(fd);
+    free(path);
+    memset(&m.machine, 0, sizeof(m.machine));
+    CHECK_ERR(
+        ht_raft_start(m.node, &config, &machine_table, &m.machine, &m.raft),
+        HT_ECORRUPT);
+    CHECK(strstr(ht_raft_start_error(), "offset") != NULL);
+    m.raft = NULL;
+    end(&m);
+    log_fini(&log_);
+}
+
+CHECK_MAIN(cmocka_unit_test(test_one),
+           cmocka_unit_test(test_three),
+           cmocka_unit_test(test_changes),
+           cmocka_unit_test(test_backup),
+           cmocka_unit_test(test_refused))
