@@ -12,11 +12,8 @@
 
 /* Debian 12's 0.15 commits entries of old terms by counting copies, which
  * loses what was acknowledged. */
-#if RAFT_VERSION_MAJOR == 0 &&                                                 \
-    (RAFT_VERSION_MINOR < 22 ||                                                \
-     (RAFT_VERSION_MINOR == 22 && RAFT_VERSION_RELEASE < 1))
-#error "libraft 0.22.1 or later is needed: run scripts/setup"
-#endif
+_Static_assert(RAFT_VERSION_NUMBER >= 2201,
+               "libraft 0.22.1 or later is needed: run scripts/setup");
 
 /* Whole, 1 to HT_RAFT_MEMBERS_MAX members of different ids and names, one of
  * them a voter at least. */
