@@ -40,8 +40,9 @@ static json_t *field_of(const ProtobufCMessage *message,
     }
     /* Strings and messages only: both are pointers. */
     array = json_array();
-    count = *(const size_t *)((const char *)message + field->quantifier_offset);
-    at = *(const char *const *)at;
+    count = *(const size_t *)(const void *)((const char *)message +
+                                            field->quantifier_offset);
+    at = *(const char *const *)(const void *)at;
     for (size_t i = 0; array != NULL && i < count; i++) {
         if (json_array_append_new(
                 array, value_of(field->type, at + i * sizeof(void *))) != 0) {
