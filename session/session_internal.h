@@ -68,7 +68,8 @@ struct hti_heartbeat {
     uint64_t rng;
     uint64_t next_ping_ms;
     uint64_t last_ping_ms, last_ping_us; /* when the newest ping went out */
-    uint64_t due_ms; /* the next tick, as it was asked for; 0: none yet */
+    uint64_t due_ms;      /* the next tick, as it was asked for; 0: none yet */
+    uint64_t forgiven_ms; /* silence counts from here, after a standstill */
     uint64_t pong_second_ms;
     unsigned pong_count;   /* sent since pong_second_ms */
     uint32_t heartbeat_ms; /* HT_INFINITE: no pings */

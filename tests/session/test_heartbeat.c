@@ -306,6 +306,13 @@ static void test_after_a_standstill_silence_counts_anew(void **state)
     CHECK(why_has(&a, "has been silent for 5000 ms"));
     side_fini(&a);
     side_fini(&b);
+    /* Nor for ever, to a loop that always comes late. */
+    pair_open(&a, &b);
+    tick(&a, 1000);
+    tick(&a, 20000);
+    CHECK_ERR(hti_session_tick(a.session, 40000, &deadline), HT_ETIMEDOUT);
+    side_fini(&a);
+    side_fini(&b);
     /* A little late is no standstill. */
     pair_open(&a, &b);
     tick(&a, 1000);
