@@ -24,9 +24,10 @@ void accounts_free(struct accounts *a)
     if (a == NULL) {
         return;
     }
-    HASH_ITER(hh, a->table, one, next)
-    {
-        HASH_DEL(a->table, one);
+    one = a->table;
+    HASH_CLEAR(hh, a->table);
+    for (; one != NULL; one = next) {
+        next = one->hh.next;
         free(one);
     }
     free(a->path);

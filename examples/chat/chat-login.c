@@ -286,9 +286,8 @@ static void on_signal(int number)
     ht_node_stop(running);
 }
 
-static int serve(struct login *l)
+static int serve(struct login *l, const struct options *o)
 {
-    const struct options *o = l->options;
     const ht_config config = {.name = o->name,
                               .cookie_file = o->cookie,
                               .peers_list = o->peers,
@@ -329,7 +328,7 @@ static int run(const struct options *o)
         return complain("cannot read", error);
     }
     status = make_hash("nobody has this password", l.nobody)
-                 ? serve(&l)
+                 ? serve(&l, o)
                  : complain("passwords", ht_strerror(HT_ENOMEM));
     accounts_free(l.accounts);
     ht_token_keys_free(l.keys);

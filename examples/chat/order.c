@@ -43,7 +43,7 @@ static void pending_free(struct order *o, struct pending *p)
 
 void order_free(struct order *o)
 {
-    struct pending *p;
+    struct pending *p, *next;
 
     if (o == NULL) {
         return;
@@ -51,8 +51,10 @@ void order_free(struct order *o)
     for (size_t i = 0; i < o->peers_count; i++) {
         step_free(o->peers[i].collected);
     }
-    while ((p = TAILQ_FIRST(&o->pending)) != NULL) {
-        pending_free(o, p);
+    for (p = TAILQ_FIRST(&o->pending); p != NULL; p = next) {
+        next = TAILQ_NEXT(p, entry);
+        chat__entry__free_unpacked(p->said, NULL);
+        free(p);
     }
     free(o);
 }

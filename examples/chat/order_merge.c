@@ -212,9 +212,10 @@ ht_err order_merge(struct order *o)
         }
     }
     forget_as_they_did(o);
-    HASH_ITER(hh, m.found, f, next)
-    {
-        HASH_DEL(m.found, f);
+    f = m.found;
+    HASH_CLEAR(hh, m.found);
+    for (; f != NULL; f = next) {
+        next = f->hh.next;
         free(f);
     }
     free(m.sorted);

@@ -31,9 +31,10 @@ void roster_free(struct roster *r)
     if (r == NULL) {
         return;
     }
-    HASH_ITER(hh, r->people, p, next)
-    {
-        HASH_DEL(r->people, p);
+    p = r->people;
+    HASH_CLEAR(hh, r->people);
+    for (; p != NULL; p = next) {
+        next = p->hh.next;
         free(p);
     }
     free(r);

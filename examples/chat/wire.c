@@ -59,7 +59,7 @@ ht_err wire_add_entry(Chat__Step *step, const struct entry *e, size_t most)
     struct entry_box *box = calloc(1, sizeof(*box));
 
     if (step->entries == NULL) {
-        step->entries = calloc(most, sizeof(*step->entries));
+        step->entries = calloc(most, sizeof(Chat__Entry *));
     }
     if (box == NULL || step->entries == NULL) {
         free(box);
@@ -85,7 +85,7 @@ ht_err wire_add_forgotten(Chat__Step *step,
     struct forgotten_box *box = calloc(1, sizeof(*box));
 
     if (step->forgotten == NULL) {
-        step->forgotten = calloc(most, sizeof(*step->forgotten));
+        step->forgotten = calloc(most, sizeof(Chat__Forgotten *));
     }
     if (box == NULL || step->forgotten == NULL) {
         free(box);

@@ -253,22 +253,23 @@ static ht_err on_event(ht_actor *self, const ht_event *event)
 
 static void world_free(struct world *w)
 {
-    struct local *l, *next;
-    struct claim *c, *after;
-    struct visitor *v;
+    struct local *l = w->locals, *next;
+    struct claim *c = w->claims, *after;
+    struct visitor *v = TAILQ_FIRST(&w->visitors), *behind;
 
-    HASH_ITER(hh, w->locals, l, next)
-    {
-        HASH_DEL(w->locals, l);
+    HASH_CLEAR(hh, w->locals);
+    for (; l != NULL; l = next) {
+        next = l->hh.next;
         free(l);
     }
-    HASH_ITER(hh, w->claims, c, after)
-    {
-        HASH_DEL(w->claims, c);
+    HASH_CLEAR(hh, w->claims);
+    for (; c != NULL; c = after) {
+        after = c->hh.next;
         free(c);
     }
-    while ((v = TAILQ_FIRST(&w->visitors)) != NULL) {
-        world_visitor_free(w, v);
+    for (; v != NULL; v = behind) {
+        behind = TAILQ_NEXT(v, entry);
+        free(v);
     }
     order_free(w->order);
     history_free(w->history);

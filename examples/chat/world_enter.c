@@ -292,53 +292,54 @@ void world__enter(Chat__World_Service *self,
 
 /* ---- claims: only at the oldest ------------------------------------------ */
 
-static ht_err claim(struct world *w, const char *user, uint32_t by)
+void world_unclaim(struct world *w, const char *user, uint32_t by)
 {
     struct claim *c;
 
     HASH_FIND_STR(w->claims, user, c);
-    if (c == NULL) {
-        if (HASH_COUNT(w->claims) >= CLAIMS_MAX) {
-            return HT_EBUSY;
-        }
-        c = calloc(1, sizeof(*c));
-        if (c == NULL) {
-            return HT_ENOMEM;
-        }
-        snprintf(c->user, sizeof(c->user), "%s", user);
-        HASH_ADD_STR(w->claims, user, c);
-        if (c->hh.tbl == NULL) {
-            free(c);
-            return HT_ENOMEM;
-        }
-    }
-    c->world = by;
-    c->until_ms = ref_now_ms() + CLAIM_MS;
-    return HT_OK;
-}
-
-void world_unclaim(struct world *w, const char *user, uint32_t world)
-{
-    struct claim *c;
-
-    HASH_FIND_STR(w->claims, user, c);
-    if (c != NULL && c->world == world) {
+    if (c != NULL && c->world == by) {
         HASH_DEL(w->claims, c);
         free(c);
     }
 }
 
+/* All last as long, so who claimed first is first. */
 void world_expire_claims(struct world *w, uint64_t now_ms)
 {
-    struct claim *c, *next;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each leaves the table */
+    while (w->claims != NULL && w->claims->until_ms <= now_ms) {
+        struct claim *c = w->claims;
 
-    HASH_ITER(hh, w->claims, c, next)
-    {
-        if (c->until_ms <= now_ms) {
-            HASH_DEL(w->claims, c);
-            free(c);
-        }
+        HASH_DEL(w->claims, c);
+        free(c);
     }
+}
+
+/* Again, or over a claim that nobody made use of, is anew. */
+static ht_err claim(struct world *w, const char *user, uint32_t by)
+{
+    struct claim *c;
+
+    HASH_FIND_STR(w->claims, user, c);
+    if (c != NULL) {
+        world_unclaim(w, user, c->world);
+    }
+    if (HASH_COUNT(w->claims) >= CLAIMS_MAX) {
+        return HT_EBUSY;
+    }
+    c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        return HT_ENOMEM;
+    }
+    snprintf(c->user, sizeof(c->user), "%s", user);
+    c->world = by;
+    c->until_ms = ref_now_ms() + CLAIM_MS;
+    HASH_ADD_STR(w->claims, user, c);
+    if (c->hh.tbl == NULL) {
+        free(c);
+        return HT_ENOMEM;
+    }
+    return HT_OK;
 }
 
 void world__claim(Chat__World_Service *self,

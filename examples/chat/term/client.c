@@ -85,13 +85,14 @@ static void pending_free(struct client *c, struct pending *p)
 
 void client_free(struct client *c)
 {
-    struct pending *p;
+    struct pending *p, *next;
 
     if (c == NULL) {
         return;
     }
-    while ((p = TAILQ_FIRST(&c->pending)) != NULL) {
-        pending_free(c, p);
+    for (p = TAILQ_FIRST(&c->pending); p != NULL; p = next) {
+        next = TAILQ_NEXT(p, entry);
+        free(p);
     }
     link_close(c->link);
     free(c->token);
