@@ -564,6 +564,13 @@ static void on_publish(struct order *o, const Chat__Step *step, uint64_t now_ms)
     }
 }
 
+/* Only the world that began an epoch leads it. */
+static bool speaks_as_leader(Chat__Step__Kind kind)
+{
+    return kind == CHAT__STEP__KIND__COLLECT ||
+           kind == CHAT__STEP__KIND__START || kind == CHAT__STEP__KIND__ENTRIES;
+}
+
 void order_receive(struct order *o,
                    uint32_t from,
                    const Chat__Step *step,
@@ -572,7 +579,8 @@ void order_receive(struct order *o,
     struct peer *p = peer_of(o, from);
     struct id id = wire_id(step->id);
 
-    if (p == NULL) {
+    if (p == NULL || id.epoch >= EPOCH_MAX ||
+        (speaks_as_leader(step->kind) && id.world != from)) {
         return;
     }
     switch ((int)step->kind) {

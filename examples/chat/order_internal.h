@@ -5,6 +5,8 @@
 
 #include "order.h"
 
+/* No epoch that there will be; with room to count on. */
+#define EPOCH_MAX (UINT64_C(1) << 62)
 /* Sent again after this, if it seems to be lost. */
 #define AGAIN_MS 500
 /* The whole history again. */
