@@ -276,6 +276,7 @@ static uint64_t count_frames(int fd)
             }
         }
     }
+    (void)sink;
     free(buf);
     return messages;
 }
