@@ -5,7 +5,9 @@
 
 #include "examples/chat/history.h"
 #include "examples/chat/id.h"
+#include "examples/chat/letters.h"
 #include "examples/chat/rate.h"
+#include "examples/chat/roster.h"
 #include "examples/chat/text.h"
 #include "examples/chat/wire.h"
 #include "tests/lib/check.h"
@@ -267,7 +269,155 @@ static void test_undelivered(void **state)
     history_free(h);
 }
 
-CHECK_MAIN(cmocka_unit_test(test_ids_as_texts),
+/* ---- the roster ---------------------------------------------------------- */
+
+/* What a world says; returns who has to let go. */
+static uint32_t
+is_in(struct roster *r, const char *user, uint32_t world, uint64_t since_ms)
+{
+    struct person said = {.world = world, .since_ms = since_ms};
+    uint32_t lost = 0;
+
+    snprintf(said.user, sizeof(said.user), "%s", user);
+    CHECK_OK(roster_put(r, &said, &lost));
+    return lost;
+}
+
+static void test_one_world_a_user(void **state)
+{
+    struct roster *r = roster_new();
+
+    (void)state;
+    CHECK(is_in(r, "bob", 1, 100) == 0);
+    CHECK(is_in(r, "bob", 1, 100) == 0);
+    CHECK(roster_count(r) == 1);
+    /* The later one stays, whoever is heard first. */
+    CHECK(is_in(r, "bob", 2, 200) == 1);
+    CHECK(roster_find(r, "bob")->world == 2);
+    CHECK(is_in(r, "bob", 1, 100) == 1);
+    CHECK(roster_find(r, "bob")->world == 2);
+    roster_leave(r, "bob", 1);
+    CHECK(roster_count(r) == 1);
+    roster_leave(r, "bob", 2);
+    CHECK(roster_count(r) == 0 && !roster_find(r, "bob")->present);
+    CHECK(is_in(r, "bob", 1, 50) == 0);
+    roster_free(r);
+}
+
+static void test_a_world_that_goes(void **state)
+{
+    struct roster *r = roster_new();
+    uint64_t before;
+
+    (void)state;
+    (void)is_in(r, "alice", 1, 1);
+    (void)is_in(r, "bob", 2, 1);
+    (void)is_in(r, "carol", 1, 1);
+    before = roster_changes(r);
+    roster_leave_all(r, 1);
+    CHECK(roster_changes(r) > before);
+    CHECK(roster_count(r) == 1);
+    assert_string_equal(roster_next(r, NULL)->user, "bob");
+    CHECK(roster_next(r, roster_next(r, NULL)) == NULL);
+    roster_free(r);
+}
+
+static void test_a_guild_is_remembered(void **state)
+{
+    struct roster *r = roster_new();
+    struct person said = {
+        .world = 1, .user = "bob", .guild = "red", .guild_version = 5};
+    uint32_t lost;
+
+    (void)state;
+    CHECK_OK(roster_put(r, &said, &lost));
+    roster_leave(r, "bob", 1);
+    assert_string_equal(roster_find(r, "bob")->guild, "red");
+    /* What is older does not count. */
+    snprintf(said.guild, sizeof(said.guild), "blue");
+    said.guild_version = 4;
+    CHECK_OK(roster_put(r, &said, &lost));
+    assert_string_equal(roster_find(r, "bob")->guild, "red");
+    said.guild_version = 6;
+    CHECK_OK(roster_put(r, &said, &lost));
+    assert_string_equal(roster_find(r, "bob")->guild, "blue");
+    roster_free(r);
+}
+
+static void test_a_roster_that_is_full(void **state)
+{
+    struct roster *r = roster_new();
+    struct person said = {.world = 1, .user = "last"};
+    char user[16];
+    uint32_t lost;
+
+    (void)state;
+    for (unsigned i = 0; i < ROSTER_MAX; i++) {
+        snprintf(user, sizeof(user), "u%u", i);
+        (void)is_in(r, user, 1, 1);
+    }
+    CHECK_ERR(roster_put(r, &said, &lost), HT_EBUSY);
+    /* Who has left makes room. */
+    roster_leave(r, "u7", 1);
+    CHECK_OK(roster_put(r, &said, &lost));
+    CHECK(roster_find(r, "u7") == NULL);
+    CHECK(roster_count(r) == ROSTER_MAX);
+    roster_free(r);
+}
+
+/* ---- letters ------------------------------------------------------------- */
+
+static const struct letter *
+write_to(struct letters *l, const char *key, bool *is_new)
+{
+    Chat__Letter in = CHAT__LETTER__INIT;
+
+    in.from = (char *)(uintptr_t) "bob";
+    in.to = (char *)(uintptr_t) "alice";
+    in.text = (char *)(uintptr_t) "psst";
+    in.key = (char *)(uintptr_t)key;
+    return letters_add(l, &in, 1000, is_new);
+}
+
+static void test_letters(void **state)
+{
+    const struct letter *found[LETTERS_MAX];
+    struct letters l;
+    char id[ID_TEXT_MAX], key[8];
+    bool is_new, gap;
+    size_t count;
+
+    (void)state;
+    letters_init(&l, 77, 0xabc);
+    count = letters_after(&l, "", found, &gap);
+    CHECK(count == 0 && !gap);
+    CHECK(write_to(&l, "a", &is_new)->number == 1 && is_new);
+    CHECK(write_to(&l, "a", &is_new)->number == 1 && !is_new);
+    assert_string_equal(letters_message(&l, write_to(&l, "b", &is_new), id).id,
+                        "77.00000abc.2");
+    CHECK(letters_after(&l, "77.00000abc.1", found, &gap) == 1 && !gap);
+    assert_string_equal(found[0]->key, "b");
+    CHECK(letters_after(&l, "77.00000abc.2", found, &gap) == 0);
+    /* Of an earlier actor, or of nobody. */
+    CHECK(letters_after(&l, "76.00000abc.2", found, &gap) == 2 && !gap);
+    CHECK(letters_after(&l, "nonsense", found, &gap) == 2);
+    CHECK(letters_after(&l, "77.00000abc.9", found, &gap) == 2);
+    for (unsigned i = 0; i < LETTERS_MAX; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        (void)write_to(&l, key, &is_new);
+    }
+    CHECK(letters_after(&l, "77.00000abc.1", found, &gap) == LETTERS_MAX &&
+          gap);
+    assert_string_equal(found[0]->key, "k0");
+    letters_fini(&l);
+}
+
+CHECK_MAIN(cmocka_unit_test(test_one_world_a_user),
+           cmocka_unit_test(test_a_world_that_goes),
+           cmocka_unit_test(test_a_guild_is_remembered),
+           cmocka_unit_test(test_a_roster_that_is_full),
+           cmocka_unit_test(test_letters),
+           cmocka_unit_test(test_ids_as_texts),
            cmocka_unit_test(test_what_is_no_id),
            cmocka_unit_test(test_ids_in_order),
            cmocka_unit_test(test_names),
