@@ -9,7 +9,7 @@ cd "$(dirname "$0")" || exit 1
 skip() {
     echo "skip browser: $1"
     echo "0 passed, 0 failed, 1 skipped"
-    exit 77
+    exit 0
 }
 command -v node >/dev/null 2>&1 || skip "no node"
 command -v npm >/dev/null 2>&1 || skip "no npm"
