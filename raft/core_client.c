@@ -40,6 +40,7 @@ static void answer(struct hti_core *core,
         core->stats.commit_us += us;
         core->stats.commit_us_bucket[bucket]++;
     }
+    core->pending_bytes -= proposal->bytes;
     hti_entry_unref(proposal->entry);
     if (proposal->done != NULL) {
         proposal->done(proposal->arg, err, result,
@@ -82,7 +83,9 @@ ht_err hti_core_propose(struct hti_core *core,
     if (!has_room(core)) {
         return HT_ENOSPC;
     }
-    if (pending(core) >= core->config.pending_max) {
+    if (pending(core) >= core->config.pending_max ||
+        (core->pending_bytes > 0 &&
+         core->pending_bytes + command.len > HTI_PENDING_BYTES_MAX)) {
         return HT_EBUSY;
     }
     entry = hti_entry_new(core->raft.current_term, HTI_ENTRY_COMMAND,
@@ -100,8 +103,12 @@ ht_err hti_core_propose(struct hti_core *core,
     if (command.len > 0) {
         memcpy(entry->data + HTI_STAMP_BYTES, command.data, command.len);
     }
-    *proposal = (struct hti_proposal){
-        .entry = entry, .began_us = now.us, .done = done, .arg = arg};
+    *proposal = (struct hti_proposal){.entry = entry,
+                                      .began_us = now.us,
+                                      .bytes = entry->len,
+                                      .done = done,
+                                      .arg = arg};
+    core->pending_bytes += entry->len;
     core->stats.proposals++;
     return HT_OK;
 }

@@ -13,6 +13,8 @@
 #define HTI_APPEND_BYTES_MAX (1u << 20)
 /* Entries of that many bytes may be on their way to a member. */
 #define HTI_AHEAD_BYTES_MAX (4u << 20)
+/* Bytes of proposals that wait; one is taken in any case. */
+#define HTI_PENDING_BYTES_MAX (64u << 20)
 /* Messages that wait for a vote to be durable. */
 #define HTI_HELD_MAX 1024
 /* Pieces of a snapshot on their way to one member. */
@@ -24,6 +26,7 @@ struct hti_proposal {
     uint64_t index;
     uint64_t term;
     uint64_t began_us;
+    size_t bytes;
     ht_raft_done_fn done;
     void *arg;
 };
@@ -156,6 +159,7 @@ struct hti_core {
 
     struct hti_ring batch;     /* struct hti_proposal: not submitted yet */
     struct hti_ring proposals; /* submitted */
+    size_t pending_bytes;      /* of both */
     struct hti_ring asking;    /* struct hti_read: wait for a round */
     struct hti_ring asked;     /* in the round that is under way */
     struct hti_ring reads;     /* confirmed: wait to be applied */

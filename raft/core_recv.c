@@ -485,6 +485,10 @@ dispatch(struct hti_core *core, const char *node, const struct hti_wire *wire)
     return HT_OK;
 }
 
+/* Nobody is that many elections ahead; one message must not use up all the
+ * terms there are. */
+#define TERMS_AHEAD_MAX ((uint64_t)1 << 32)
+
 /* Whether it is from whom it says, and for this member and its group. */
 static bool admit(const struct hti_core *core,
                   const char *node,
@@ -495,6 +499,7 @@ static bool admit(const struct hti_core *core,
 
     /* On the own node there is no other member, only somebody who may send. */
     if (wire->from == core->meta.id || strcmp(node, core->node) == 0 ||
+        wire->term > core->raft.current_term + TERMS_AHEAD_MAX ||
         (server != NULL && strcmp(server->address, node) != 0)) {
         return false;
     }

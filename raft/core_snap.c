@@ -211,6 +211,27 @@ static void count_since(struct hti_core *core)
     }
 }
 
+/* Entries before a snapshot's end that are kept in memory and in the log, for
+ * members that are not far behind: so many, and no more bytes than make the
+ * next snapshot due. */
+static unsigned trailing(const struct hti_core *core, uint64_t index)
+{
+    uint64_t bytes = 0;
+    unsigned count = 0;
+
+    while (count < core->config.trailing_entries) {
+        const struct hti_entry *entry =
+            hti_cache_get(&core->cache, index - count);
+
+        bytes += entry != NULL ? entry->len : 0;
+        if (entry == NULL || bytes > core->config.snapshot_after_bytes) {
+            break;
+        }
+        count++;
+    }
+    return count;
+}
+
 static ht_err taken(struct hti_core *core, uint64_t size)
 {
     struct raft_event event = {.type = RAFT_SNAPSHOT};
@@ -222,7 +243,7 @@ static ht_err taken(struct hti_core *core, uint64_t size)
     event.snapshot.metadata.index = info.index;
     event.snapshot.metadata.term = info.term;
     event.snapshot.metadata.configuration_index = info.conf_index;
-    event.snapshot.trailing = core->config.trailing_entries;
+    event.snapshot.trailing = trailing(core, info.index);
     err = hti_conf_decode(info.conf, info.conf_len,
                           &event.snapshot.metadata.configuration);
     if (err == HT_OK) {

@@ -360,7 +360,6 @@ static void ended(ht_raft *raft)
 {
     (void)pthread_mutex_lock(&raft->lock);
     raft->alive = false;
-    (void)pthread_cond_broadcast(&raft->ended);
     (void)pthread_mutex_unlock(&raft->lock);
 }
 

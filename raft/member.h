@@ -50,7 +50,6 @@ struct ht_raft {
     uint64_t status_us;
 
     pthread_mutex_t lock;
-    pthread_cond_t ended;
     bool alive;   /* the actor */
     bool closing; /* it does not start again */
     ht_raft_status status;

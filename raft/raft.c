@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "raft/member.h"
 #include "raft/tools.h"
@@ -152,7 +153,6 @@ static void free_raft(ht_raft *raft)
     hti_member_close(raft);
     hti_disk_close(&raft->disk);
     (void)pthread_mutex_destroy(&raft->lock);
-    (void)pthread_cond_destroy(&raft->ended);
     free(raft->directory);
     free(raft);
 }
@@ -197,7 +197,6 @@ ht_err ht_raft_start(ht_node *node,
     raft->table = table;
     raft->machine = machine;
     (void)pthread_mutex_init(&raft->lock, NULL);
-    (void)pthread_cond_init(&raft->ended, NULL);
     err = take_config(raft, config);
     if (err == HT_OK) {
         err = open_directory(raft);
@@ -234,22 +233,27 @@ static void forget(ht_raft *raft)
     (void)pthread_mutex_unlock(&all_lock);
 }
 
+/* The supervisor too: it may be about to start the actor again. */
+static bool has_ended(ht_raft *raft)
+{
+    bool alive;
+
+    (void)pthread_mutex_lock(&raft->lock);
+    alive = raft->alive;
+    (void)pthread_mutex_unlock(&raft->lock);
+    return !alive && !ht_is_alive(raft->node, raft->supervisor);
+}
+
 /* A single-threaded node's actors end only while it is driven. */
 static void wait_ended(ht_raft *raft)
 {
-    (void)pthread_mutex_lock(&raft->lock);
-    while (raft->alive) {
-        (void)pthread_mutex_unlock(&raft->lock);
-        if (ht_node_poll(raft->node, 10) == HT_OK) {
-            (void)pthread_mutex_lock(&raft->lock);
-            continue;
-        }
-        (void)pthread_mutex_lock(&raft->lock);
-        if (raft->alive) {
-            (void)pthread_cond_wait(&raft->ended, &raft->lock);
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    while (!has_ended(raft)) {
+        if (ht_node_poll(raft->node, 1) != HT_OK) {
+            (void)nanosleep(&pause, NULL);
         }
     }
-    (void)pthread_mutex_unlock(&raft->lock);
 }
 
 void ht_raft_free(ht_raft *raft)

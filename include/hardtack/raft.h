@@ -101,14 +101,16 @@ typedef struct ht_raft_config {
      * empty; nothing if it is not.  Without it an empty member waits to be
      * added. */
     bool bootstrap;
-    uint32_t heartbeat_ms;           /* 0: 100 */
-    uint32_t election_ms;            /* 0: 1000; at least 3 heartbeats */
-    uint32_t command_bytes_max;      /* 0: 1 MiB; at most 8 MiB */
-    uint32_t pending_max;            /* proposals and reads; 0: 16384 */
-    uint32_t segment_bytes;          /* of the log's files; 0: 16 MiB */
+    uint32_t heartbeat_ms;      /* 0: 100 */
+    uint32_t election_ms;       /* 0: 1000; at least 3 heartbeats */
+    uint32_t command_bytes_max; /* 0: 1 MiB; at most 8 MiB */
+    uint32_t pending_max;   /* proposals and reads, 64 MiB at most; 0: 16384 */
+    uint32_t segment_bytes; /* of the log's files; 0: 16 MiB */
     uint32_t snapshot_after_entries; /* 0: 100000 */
     uint32_t snapshot_after_bytes;   /* 0: 64 MiB */
-    uint32_t trailing_entries;       /* kept for slow members; 0: 10000 */
+    /* Kept for slow members, and not more than snapshot_after_bytes of them;
+     * 0: 10000. */
+    uint32_t trailing_entries;
 } ht_raft_config;
 
 /**

@@ -337,8 +337,69 @@ static void test_refused(void **state)
     log_fini(&log_);
 }
 
+/* What is kept for slow members is bounded by its bytes too. */
+static void test_large_commands_do_not_stay(void **state)
+{
+    char *text = calloc(1, 16385);
+    ht_raft_config config;
+    struct member m;
+
+    (void)state;
+    memset(text, 'x', 16384);
+    start_node(&m, "one");
+    config = member_config(m.dir, true);
+    config.snapshot_after_bytes = 128u << 10;
+    member_start(&m, &config);
+    WAIT_FOR(atomic_load(&m.machine.leads));
+    for (int i = 0; i < 50; i++) {
+        CHECK(member_do(&m, text) > 0);
+    }
+    WAIT_FOR(member_do(&m, "x") > 0 && member_status(&m).first_index > 20);
+    end(&m);
+    free(text);
+    log_fini(&log_);
+}
+
+static ht_err apply_fails(void *machine,
+                          uint64_t index,
+                          uint64_t time_ms,
+                          ht_bytes command,
+                          ht_bytes *ret_result)
+{
+    (void)machine;
+    (void)index;
+    (void)time_ms;
+    (void)command;
+    (void)ret_result;
+    return HT_EFAILED;
+}
+
+/* It is freed while its supervisor starts it again and again. */
+static void test_freed_while_it_fails(void **state)
+{
+    ht_raft_machine table = machine_table;
+
+    (void)state;
+    table.apply = apply_fails;
+    for (int i = 0; i < 10; i++) {
+        struct member m;
+        ht_raft_config config;
+
+        start_node(&m, "one");
+        config = member_config(m.dir, true);
+        CHECK_OK(ht_raft_start(m.node, &config, &table, &m.machine, &m.raft));
+        WAIT_FOR(atomic_load(&m.machine.leads));
+        (void)!ht_cast(m.node, ht_raft_ref(m.raft), "Do", "x", 1);
+        WAIT_FOR(!atomic_load(&m.machine.leads));
+        end(&m);
+    }
+    log_fini(&log_);
+}
+
 CHECK_MAIN(cmocka_unit_test(test_one),
            cmocka_unit_test(test_three),
+           cmocka_unit_test(test_large_commands_do_not_stay),
+           cmocka_unit_test(test_freed_while_it_fails),
            cmocka_unit_test(test_changes),
            cmocka_unit_test(test_backup),
            cmocka_unit_test(test_refused))
