@@ -289,6 +289,10 @@ static void do_write(struct asked *asked)
         asked_free(asked);
         return;
     }
+    /* Raft has a copy; what was decoded may be many times that. */
+    hti_arena_free(asked->arena);
+    asked->arena = NULL;
+    asked->ask = NULL;
     member->counts.writes++;
 }
 

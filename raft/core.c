@@ -727,6 +727,7 @@ static ht_err log_done(struct hti_core *core, struct hti_job *job)
     }
     if (job->kind == HTI_JOB_META && --core->metas == 0) {
         hti_core_release(core);
+        return hti_core_install_owed(core);
     }
     return HT_OK;
 }

@@ -383,9 +383,22 @@ void hti_core_reads_fail(struct hti_core *core, ht_err err)
     fail_ring(&core->asking, err);
 }
 
+/* Those of a batch that the member failed over: a part may have been sent. */
+static void end_batch(struct hti_core *core)
+{
+    while (core->failed != HT_OK && core->batch.count > 0) {
+        struct hti_proposal proposal =
+            *(struct hti_proposal *)hti_ring_at(&core->batch, 0);
+
+        hti_ring_pop(&core->batch);
+        answer(core, &proposal, HT_ECLOSED, (ht_bytes){0});
+    }
+    refuse_batch(core, core->batch.count, HT_ECANCELLED);
+}
+
 void hti_core_client_fini(struct hti_core *core)
 {
-    refuse_batch(core, core->batch.count, HT_ECLOSED);
+    end_batch(core);
     while (core->proposals.count > 0) {
         end_first(core, HT_ECLOSED, (ht_bytes){0});
     }

@@ -82,6 +82,7 @@ struct hti_intake {
     uint64_t moved_us;
     bool ending;     /* being checked */
     bool installing; /* libraft has it */
+    bool owed;       /* its name, once the term is durable */
     struct hti_snap_info info;
     struct raft_snapshot_metadata meta;
 };
@@ -285,6 +286,8 @@ ht_err hti_core_intake_done(struct hti_core *core, struct hti_job *job);
 /* libraft took the snapshot that was received. */
 ht_err hti_core_install(struct hti_core *core,
                         const struct raft_update *update);
+/* Term and vote are durable. */
+ht_err hti_core_install_owed(struct hti_core *core);
 void hti_core_intake_tick(struct hti_core *core);
 void hti_core_xfer_fini(struct hti_core *core);
 

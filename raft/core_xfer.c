@@ -345,6 +345,18 @@ ht_err hti_core_install(struct hti_core *core, const struct raft_update *update)
     /* Nothing of the own log is left. */
     hti_cache_reset(&core->cache, core->intake.index + 1);
     hti_core_snap_cancel(core);
+    core->intake.owed = true;
+    return hti_core_install_owed(core);
+}
+
+/* The files' queue does not wait for the log's: a snapshot of a term that is
+ * later than the one on the disk would not be started from. */
+ht_err hti_core_install_owed(struct hti_core *core)
+{
+    if (!core->intake.owed || core->metas > 0) {
+        return HT_OK;
+    }
+    core->intake.owed = false;
     return file_job(core, HTI_JOB_INSTALL);
 }
 
