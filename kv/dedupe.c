@@ -145,8 +145,10 @@ static void forget_answers(struct hti_kv_dedupe *dedupe)
 {
     struct hti_kv_client *client = dedupe->clients;
 
-    while (dedupe->bytes > HTI_KV_ANSWERS_BYTES_MAX && client != NULL &&
-           client->hh.next != NULL) {
+    while (
+        dedupe->bytes > HTI_KV_ANSWERS_BYTES_MAX && client != NULL &&
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who is freed has left */
+        client->hh.next != NULL) {
         while (client->count > 0) {
             forget_first(dedupe, client);
         }
