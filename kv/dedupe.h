@@ -4,9 +4,9 @@
  *
  * Part of the replicated state: every member remembers the same.  Bounded: so
  * many requests a client, so many bytes of answers (those of the client that
- * wrote longest ago are forgotten, but not that there were any), so many clients
- * (those that wrote last).  A client that was forgotten is new when it comes
- * back.
+ * wrote longest ago are forgotten, but not that there were any), so many
+ * clients (those that wrote last).  A client that was forgotten is new when it
+ * comes back.
  *
  * Thread: one.
  */
