@@ -423,11 +423,17 @@ static void do_status(struct asked *asked)
 
 /* ---- the machine --------------------------------------------------------- */
 
-/* Half a state is none, not even a stale one. */
 static bool from_what_is_here(const Ask *ask)
 {
     return is_stale(ask) || ask->what_case == ASK(WATCH) ||
            ask->what_case == ASK(CHANGES);
+}
+
+/* Half a state is none, not even a stale one.  And what a member that was
+ * removed has grows old for ever: nobody would ever learn of a change. */
+static bool has_store(const struct hti_kv_member *member)
+{
+    return member->of_group && member->kv->restore == NULL;
 }
 
 static ht_err
@@ -448,7 +454,7 @@ on_message(void *machine, ht_actor *self, const ht_msg *msg, ht_call call)
         }
         return HT_EARGS;
     }
-    if (member->kv->restore != NULL && from_what_is_here(asked->ask)) {
+    if (!has_store(member) && from_what_is_here(asked->ask)) {
         send_elsewhere(member, call);
         asked_free(asked);
         return HT_OK;
@@ -572,6 +578,7 @@ static void on_start(void *machine, ht_raft *raft, ht_actor *self)
     member->raft = raft;
     member->self = self;
     member->leads = false;
+    member->of_group = false;
     member->ticking = false;
     member->due_timer = 0;
     hti_kv_watchers_start(&member->watchers, ht_actor_node(self), self,
@@ -588,6 +595,17 @@ static void on_role(void *machine, ht_raft_role role, uint64_t term)
         hti_kv_clock_lead(&member->clock, member->kv->time_ms,
                           hti_kv_monotonic_ms());
         arm(member);
+    }
+}
+
+static void on_member(void *machine, bool is)
+{
+    struct hti_kv_member *member = machine;
+
+    member->of_group = is;
+    if (!is) {
+        hti_kv_watchers_end(&member->watchers,
+                            "the member was removed from its group");
     }
 }
 
@@ -608,6 +626,7 @@ const ht_raft_machine hti_kv_machine = {
     .restore = restore,
     .on_start = on_start,
     .on_role = on_role,
+    .on_member = on_member,
     .on_message = on_message,
     .on_event = on_event,
     .on_stop = on_stop,

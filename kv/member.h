@@ -32,6 +32,7 @@ struct hti_kv_member {
     ht_raft *raft;
     ht_actor *self; /* NULL: it does not run */
     bool leads;
+    bool of_group; /* else what is here is nobody's store */
     struct hti_kv_clock clock;
     struct hti_kv_watchers watchers;
     uint64_t due_timer; /* 0: none */

@@ -436,6 +436,20 @@ static ht_raft_role role_of(const struct hti_core *core)
     }
 }
 
+/* Removed it may not have the entry that says so. */
+static void tell_member(struct hti_core *core)
+{
+    bool member = !core->removed && hti_conf_by_id(&core->raft.configuration,
+                                                   core->meta.id) != NULL;
+
+    if (member != core->member_told) {
+        core->member_told = member;
+        if (core->table->on_member != NULL) {
+            core->table->on_member(core->machine, member);
+        }
+    }
+}
+
 static void tell_role(struct hti_core *core)
 {
     ht_raft_role role = role_of(core);
@@ -514,6 +528,7 @@ ht_err hti_core_settle(struct hti_core *core)
             return err;
         }
         tell_role(core);
+        tell_member(core);
         hti_core_reads_run(core);
         hti_core_snap_run(core);
     } while (core->batch.count > 0 || applied != core->applied);

@@ -157,6 +157,7 @@ struct hti_core {
     ht_raft_role role; /* as told */
     uint64_t role_term;
     uint64_t leader_told;
+    bool member_told;
 
     struct hti_ring batch;     /* struct hti_proposal: not submitted yet */
     struct hti_ring proposals; /* submitted */

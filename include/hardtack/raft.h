@@ -79,6 +79,10 @@ typedef struct ht_raft_machine {
     void (*on_role)(void *machine, ht_raft_role role, uint64_t term);
     /* ? Another leader is known, or none (id 0): where to forward to. */
     void (*on_leader)(void *machine);
+    /* ? Whether this member is in the group's configuration, as far as it
+     * knows.  Not until it is told so for the first time after on_start; false
+     * when it was removed: what its machine shows will never be newer. */
+    void (*on_member)(void *machine, bool member);
     /* ? Messages and events of the actor that are not the member's own, as
      * handle and on_event of ht_behavior.  An error but HT_ENOVARIANT and
      * HT_EARGS ends the member. */

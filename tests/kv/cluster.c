@@ -44,15 +44,25 @@ static void start_member(struct cluster *c, size_t i, bool bootstrap)
     }
 }
 
-static void on_added(const Hardtack__Empty *reply, void *arg)
+static void on_changed(const Hardtack__Empty *reply, void *arg)
 {
     const char *words;
 
     *(bool *)arg = reply != NULL;
     if (reply == NULL) {
         (void)ht_stub_error(&words);
-        print_message("add: %s\n", words);
+        print_message("change: %s\n", words);
     }
+}
+
+static ht_stub *member_stub(ht_node *node)
+{
+    ht_stub *stub;
+
+    CHECK_OK(ht_stub_new(node, ht_whereis(node, "hardtack.raft.kv"),
+                         &hardtack__raft__member__descriptor, &stub));
+    ht_stub_set_timeout(stub, PATIENCE_MS);
+    return stub;
 }
 
 /* Until it works: the node may not be connected yet. */
@@ -64,15 +74,28 @@ static void add_member(struct cluster *c, size_t i)
 
     request.node = (char *)(uintptr_t)ht_node_name(c->members[i].node);
     while (!added) {
-        ht_node *node = c->members[0].node;
-        ht_stub *stub;
+        ht_stub *stub = member_stub(c->members[0].node);
 
         CHECK(clock_ms() < until);
-        CHECK_OK(ht_stub_new(node, ht_whereis(node, "hardtack.raft.kv"),
-                             &hardtack__raft__member__descriptor, &stub));
-        ht_stub_set_timeout(stub, PATIENCE_MS);
         hardtack__raft__member__raft_add(ht_stub_service(stub), &request,
-                                         on_added, &added);
+                                         on_changed, &added);
+        ht_stub_free(stub);
+    }
+}
+
+void cluster_remove(struct cluster *c, size_t i)
+{
+    Hardtack__Raft__NodeRequest request = HARDTACK__RAFT__NODE_REQUEST__INIT;
+    uint64_t until = clock_ms() + PATIENCE_MS;
+    bool removed = false;
+
+    request.node = (char *)(uintptr_t)ht_node_name(c->members[i].node);
+    while (!removed) {
+        ht_stub *stub = member_stub(c->members[cluster_leader(c)].node);
+
+        CHECK(clock_ms() < until);
+        hardtack__raft__member__raft_remove(ht_stub_service(stub), &request,
+                                            on_changed, &removed);
         ht_stub_free(stub);
     }
 }

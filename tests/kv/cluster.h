@@ -36,6 +36,8 @@ ht_node *cluster_client(struct cluster *c);
 /* End a member and its node at once, and start it again from its directory. */
 void cluster_down(struct cluster *c, size_t i);
 void cluster_up(struct cluster *c, size_t i);
+/* Out of the group; its node and its member go on. */
+void cluster_remove(struct cluster *c, size_t i);
 /* Which member leads; waits for one. */
 size_t cluster_leader(struct cluster *c);
 

@@ -412,6 +412,55 @@ static void test_changes(void **state)
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
+static bool has_ended(struct watcher *w)
+{
+    bool has;
+
+    pthread_mutex_lock(&w->lock);
+    has = w->ended[0] != '\0';
+    pthread_mutex_unlock(&w->lock);
+    return has;
+}
+
+static bool stale_is(ht_node *node, const char *key, const char *text)
+{
+    ht_kv_value value = {0};
+    bool is = ht_kv_get(node, NULL, key, true, &value) == HT_OK &&
+              strcmp(value.data, text) == 0;
+
+    ht_kv_value_fini(&value);
+    return is;
+}
+
+/* Its node asks the others; before, it was its own member's old state. */
+static void test_removed(void **state)
+{
+    static struct watcher before, after;
+    size_t out = (cluster_leader(&c) + 1) % 3;
+    ht_node *node = c.members[out].node;
+    uint64_t revision = 0;
+    ht_ref refs[2];
+
+    (void)state;
+    CHECK_OK(ht_kv_put(client, NULL, "removed", "old", 3, NULL, &revision));
+    WAIT_FOR(stale_is(node, "removed", "old"));
+    refs[0] = watch(&before, node, revision + 1);
+    WAIT_FOR(is_watching(&before));
+    cluster_remove(&c, out);
+    WAIT_FOR(has_ended(&before));
+    assert_string_equal(before.ended,
+                        "unknown: the member was removed from its group");
+    put(client, "removed", "new");
+    WAIT_FOR(stale_is(node, "removed", "new"));
+    refs[1] = watch(&after, node, revision + 1);
+    WAIT_FOR(is_watching(&after));
+    put(client, "w/a", "1");
+    CHECK_OK(ht_kv_del(client, NULL, "w/a"));
+    WAIT_FOR(has_all(&after));
+    CHECK_OK(ht_stop(node, refs[0], NULL));
+    CHECK_OK(ht_stop(node, refs[1], NULL));
+}
+
 /* ---- looking in ---------------------------------------------------------- */
 
 static void test_status(void **state)
@@ -448,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_stale_reads),
         cmocka_unit_test(test_writes_go_on_without_the_leader),
         cmocka_unit_test(test_without_a_majority),
+        cmocka_unit_test(test_removed), /* two are left */
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
