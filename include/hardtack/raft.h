@@ -47,12 +47,16 @@ typedef enum ht_raft_restore {
 typedef struct ht_raft_machine {
     /* Do a command.  The same commands come in the same order on every member,
      * again after a restart: what it does may depend only on the state before
-     * and on its arguments.  time_ms is the leader's clock (milliseconds since
-     * 1970) when the command was given, and never goes back.  *ret_result (set
-     * to nothing beforehand; lent until the next callback) goes to done() of
-     * ht_raft_propose(), if that was here.  A command that cannot be done is
-     * a result too; an error means that this member's state is no longer
-     * right, and ends it. */
+     * and on its arguments.  time_ms is the leader's wall clock (milliseconds
+     * since 1970) when the command was given, but never goes back: it
+     * jumps ahead with that clock, and then stands still until real time has
+     * caught up.  It is good for "written at"; what ends by time (leases,
+     * timeouts) belongs on a clock of the machine's own that goes no faster
+     * than real time, as kv/clock.h has it.  *ret_result (set to nothing
+     * beforehand; lent until the next callback) goes to done() of
+     * ht_raft_propose(), if that was here.  A command that cannot be done is a
+     * result too; an error means that this member's state is no longer right,
+     * and ends it. */
     ht_err (*apply)(void *machine,
                     uint64_t index,
                     uint64_t time_ms,
