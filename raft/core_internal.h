@@ -208,13 +208,22 @@ void hti_core_say(struct hti_core *core,
                   const char *id,
                   const char *format,
                   ...) __attribute__((format(printf, 4, 5)));
+/* The beginning of every event. */
+ht_err hti_core_event(struct hti_core *core, struct hti_when now);
+/* Before libraft may make a follower that is the only voter the leader. */
+ht_err hti_core_lead_alone(struct hti_core *core);
+uint64_t hti_core_index(const struct hti_core *core); /* the last one */
+bool hti_core_is(const struct hti_core *core, unsigned short state);
+/* The term that the last election was about has been served: an entry of it is
+ * applied. */
+bool hti_core_settled(const struct hti_core *core);
+
+/* ---- core_step.c ------------------------------------------------------- */
+
 /* Let libraft handle an event and do what it wants.  *ret_rv (may be NULL: any
  * error fails the member) is what it answered. */
 ht_err
 hti_core_step(struct hti_core *core, struct raft_event *event, int *ret_rv);
-/* The beginning and the end of every event. */
-ht_err hti_core_event(struct hti_core *core, struct hti_when now);
-ht_err hti_core_settle(struct hti_core *core);
 void hti_core_submit(struct hti_core *core, struct hti_job *job);
 /* Submit new entries as leader; their term is set.  Borrows. */
 ht_err hti_core_submit_entries(struct hti_core *core,
@@ -223,13 +232,11 @@ ht_err hti_core_submit_entries(struct hti_core *core,
                                int *ret_rv);
 /* Tell libraft that the configuration it takes for uncommitted is not. */
 ht_err hti_core_conf_committed(struct hti_core *core);
-/* Before libraft may make a follower that is the only voter the leader. */
-ht_err hti_core_lead_alone(struct hti_core *core);
-uint64_t hti_core_index(const struct hti_core *core); /* the last one */
-bool hti_core_is(const struct hti_core *core, unsigned short state);
-/* The term that the last election was about has been served: an entry of it is
- * applied. */
-bool hti_core_settled(const struct hti_core *core);
+
+/* ---- core_settle.c ----------------------------------------------------- */
+
+/* The end of every event. */
+ht_err hti_core_settle(struct hti_core *core);
 
 /* ---- core_send.c ------------------------------------------------------- */
 
