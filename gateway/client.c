@@ -145,6 +145,7 @@ gw_client_new(struct gw_loop *loop, struct gw_conn *conn, const char *address)
     client->gateway = loop->gateway;
     client->loop = loop;
     client->conn = conn;
+    client->made_ms = gw_now_ms();
     gw_queue_init(&client->queue);
     snprintf(client->address, sizeof(client->address), "%s", address);
     gw_hold(loop->gateway);
@@ -239,6 +240,7 @@ void gw_client_message(struct gw_client *client,
         return;
     }
     gw_count(client->loop, GW_MESSAGES_IN, 1);
+    client->messages_in++;
     if (!gw_bucket_take(&conn->bucket, config(client)->messages_per_second_max,
                         config(client)->messages_burst_max, conn->heard_ms)) {
         refuse(client);
@@ -274,6 +276,7 @@ void gw_client_written(struct gw_client *client)
         client->conn->warned = false;
     }
     gw_count(client->loop, GW_MESSAGES_OUT, 1);
+    client->messages_out++;
     gw_client_measure(client);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/clients.h"
 #include "gateway/dashboard_files.h"
 #include "gateway/gateway.h"
 #include "gateway/operator.h"
@@ -31,6 +32,7 @@ struct dashboard {
     uint64_t timer, soon_timer;
     struct waiting waiting[WAITING_MAX];
     size_t waiting_count;
+    struct gw_clients_asks asks;
 };
 
 /* ---- showing ------------------------------------------------------------- */
@@ -66,6 +68,16 @@ static void on_view(Hardtack__Dashboard__Dashboard_Service *service,
     } else {
         d->waiting[d->waiting_count++] = who;
     }
+}
+
+static void on_clients(Hardtack__Dashboard__Dashboard_Service *service,
+                       const Hardtack__Dashboard__ClientsOf *in,
+                       Hardtack__Dashboard__ClientsReply_Closure reply,
+                       void *data)
+{
+    struct dashboard *d = (struct dashboard *)service;
+
+    gw_clients_relay(&d->asks, in->node, false, reply, data);
 }
 
 /* ---- rounds -------------------------------------------------------------- */
@@ -127,6 +139,7 @@ static ht_err on_init(ht_actor *self, void *arg)
 static void dashboard_free(struct dashboard *d)
 {
     hti_asker_free(d->asker);
+    gw_clients_asks_fini(&d->asks);
     gw_release(d->gateway);
     free(d);
 }

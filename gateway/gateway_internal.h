@@ -85,6 +85,8 @@ struct gw_client {
     bool closing;                 /* gw_client_close(): no session is left */
     bool talked;                  /* it has sent a message */
     char address[64];             /* of the peer, for logs */
+    uint64_t made_ms;
+    uint64_t messages_in, messages_out; /* as GW_MESSAGES_IN, _OUT */
 };
 
 /* What the message side may read of the gateway. */

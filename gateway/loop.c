@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gateway/client.h"
+#include "gateway/clients.h"
 #include "gateway/deflate.h"
 #include "gateway/gateway.h"
 #include "gateway/session.h"
@@ -347,11 +348,12 @@ static ht_err handle(ht_actor *self, const ht_msg *msg, ht_call call)
     struct gw_loop *loop = ht_state(self);
     const char *variant = ht_msg_variant(msg);
 
-    (void)call;
     if (strcmp(variant, FLUSH) == 0) {
         flush(loop);
     } else if (strcmp(variant, DRAIN) == 0) {
         drain(loop, msg);
+    } else if (strcmp(variant, GW_CLIENTS) == 0) {
+        return gw_clients_tell(loop, msg, call);
     } else if (strcmp(variant, STOP) == 0) {
         return ht_stop(loop->node, loop->manager, "the gateway stops");
     } else {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/clients.h"
 #include "gateway/gateway.h"
 #include "proto/admin/admin.pb-c.h"
 #include "proto/dashboard.pb-c.h"
@@ -20,6 +21,7 @@ struct operator
     struct ht_gateway *gateway;
     LIST_HEAD(, deed) deeds; /* under way */
     size_t deeds_count;
+    struct gw_clients_asks asks;
 };
 
 /* What a node's administration was asked to do. */
@@ -209,6 +211,16 @@ static void on_stop(Hardtack__Dashboard__Operator_Service *service,
                &request.base);
 }
 
+static void on_clients(Hardtack__Dashboard__Operator_Service *service,
+                       const Hardtack__Dashboard__ClientsOf *in,
+                       Hardtack__Dashboard__ClientsReply_Closure reply,
+                       void *call)
+{
+    struct operator* operator=(struct operator*) service;
+
+    gw_clients_relay(&operator->asks, in->node, true, reply, call);
+}
+
 /* ---- life ---------------------------------------------------------------- */
 
 static void on_end(ht_actor *self, const ht_exit *why)
@@ -221,6 +233,7 @@ static void on_end(ht_actor *self, const ht_exit *why)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): each leaves the list */
         deed_free(deed);
     }
+    gw_clients_asks_fini(&operator->asks);
     gw_release(operator->gateway);
     free(operator);
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "gateway/clients.h"
 #include "gateway/gateway.h"
 #include "gateway/metrics.h"
 #include "proto/dashboard.pb-c.h"
@@ -11,6 +12,7 @@
 struct status {
     Hardtack__Dashboard__Gateway_Service service;
     struct ht_gateway *gateway;
+    struct gw_clients_asks asks;
 };
 
 static uint64_t
@@ -62,11 +64,22 @@ static void on_status(Hardtack__Dashboard__Gateway_Service *service,
     reply(&out, call);
 }
 
+static void on_clients(Hardtack__Dashboard__Gateway_Service *service,
+                       const Hardtack__Dashboard__ClientsRequest *in,
+                       Hardtack__Dashboard__ClientsReply_Closure reply,
+                       void *call)
+{
+    struct status *status = (struct status *)service;
+
+    gw_clients_gather(&status->asks, status->gateway, in->persons, reply, call);
+}
+
 static void on_end(ht_actor *self, const ht_exit *why)
 {
     struct status *status = ht_state(self);
 
     (void)why;
+    gw_clients_asks_fini(&status->asks);
     gw_release(status->gateway);
     free(status);
 }

@@ -105,6 +105,8 @@ function table(id, items, keyOf, cellsOf) {
 // ---- what is shown
 
 let view = null;
+let clients = null; // of the node that is chosen
+let askingClients = false;
 let operator = false;
 const series = new Map(); // node -> { handled_rate: [...], ... }
 const events = [];
@@ -343,6 +345,40 @@ function showStores(stores) {
   ]);
 }
 
+// Of one node, the newest; who they are only for an operator.
+function showClients(nodes) {
+  const gateways = nodes.filter((n) => n.state === "up" && n.gateway);
+  $("#clients").hidden = gateways.length === 0;
+  keyed($("#clients select"), gateways, (n) => n.name, (n) => element("option", {}, n.name), () => {});
+  const list = (clients && clients.clients) || [];
+  const all = number(clients && clients.total);
+  put($("#clients form span"), clients && clients.reason ? clients.reason
+    : (list.length < all ? `the newest ${list.length} of ${all}` : "") +
+      (clients && clients.loops_silent ? ", some of its loops did not answer" : ""));
+  table("clients", list, (c) => c.key, (c) => [
+    [c.name || "HTTP", c.name ? "" : "weak"], [operator ? c.user || "nobody" : "", c.user ? "long" : "long weak"],
+    [operator ? (c.away ? "" : c.address || "") : "", ""], [c.encoding + (c.away ? ", away" : ""), c.away ? "warn" : "weak"],
+    [lasting(c.age_ms), "n"], [short(c.messages_in), "n"], [short(c.messages_out), "n"], [bytes(c.queued_bytes), "n"],
+  ]);
+  if (!clients || clients.reason) $("#clients .none").hidden = true;
+  for (const cell of document.querySelectorAll("#clients :is(th, td):is(:nth-child(2), :nth-child(3))")) cell.hidden = !operator;
+}
+
+// Asked after every picture, which does not wait for it. An HTTP client has no name: such rows are numbered.
+async function askClients() {
+  const node = $("#clients select").value;
+  const mine = socket;
+  if (!node || !mine) return;
+  askingClients = true;
+  const answer = await ask(operator ? "hardtack.operator" : "hardtack.dashboard", "Clients", { node });
+  if (socket !== mine) return;
+  askingClients = false;
+  if ($("#clients select").value !== node) return; // another is asked already
+  clients = answer.type === "reply" ? answer.payload : { reason: answer.reason };
+  (clients.clients || []).forEach((c, i) => { c.key = c.name || `http ${i}`; });
+  showClients(view.nodes || []);
+}
+
 function show() {
   const nodes = view.nodes || [];
   $("main").hidden = false;
@@ -353,6 +389,7 @@ function show() {
   showPlots();
   showNodes(nodes);
   showLinks(nodes);
+  showClients(nodes);
   showStores(view.stores || []);
   showActors("mailboxes", view.by_mailbox || [], (a) => [[short(a.mailbox_messages), "n"], [bytes(a.mailbox_bytes), "n"],
     [short(a.dropped), number(a.dropped) ? "n warn" : "n"]]);
@@ -400,6 +437,7 @@ async function watch(mine) {
     patience = 500;
     live("live", true);
     show();
+    if (!askingClients) askClients();
   }
 }
 
@@ -417,6 +455,8 @@ function refused(answer) {
 async function opened(mine) {
   const token = sessionStorage.getItem(TOKEN);
   operator = false;
+  clients = null;
+  askingClients = false;
   if (token) {
     const msg_id = String(++asked);
     const answer = new Promise((resolve) => { waiting.set(msg_id, resolve); });
@@ -512,6 +552,12 @@ $("#login").addEventListener("click", () => {
   } else {
     logIn("");
   }
+});
+
+$("#clients select").addEventListener("change", () => {
+  clients = null;
+  showClients(view.nodes || []);
+  askClients();
 });
 
 $("#connect").addEventListener("submit", async (event) => {

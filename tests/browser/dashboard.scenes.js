@@ -82,6 +82,7 @@ async function readable(scene) {
     for (const colorScheme of ["light", "dark"]) {
       const page = await scene.page(b.url("/dashboard"), { viewport, colorScheme });
       await shows(scene, page, "a@test", "up");
+      await has(scene, page, "clients", /^client-[0-9a-f]+ json \d+ s /);
       const [wide, dark] = await page.evaluate(() => [document.documentElement.scrollWidth > innerWidth,
         getComputedStyle(document.body).backgroundColor]);
       assert.strictEqual(wide, false, `${name}: it is wider than the screen`);
@@ -137,6 +138,7 @@ async function operates(scene) {
   await shows(scene, page, "a@test", "up");
   assert.strictEqual(await page.isVisible("#connect"), false);
   assert.strictEqual(await page.isVisible("#links td button"), false);
+  await has(scene, page, "clients", /^client-[0-9a-f]+ json /);
   const refused = await page.evaluate(() => ask("hardtack.operator", "Disconnect", { node: "b@test", peer: "a@test" }));
   assert.strictEqual(refused.code, "HT_EDENIED");
 
@@ -144,6 +146,7 @@ async function operates(scene) {
   await page.waitForSelector("#token[open]");
   await logIn(page, token("operator"));
   await page.waitForSelector("#connect");
+  await has(scene, page, "clients", /^client-[0-9a-f]+ operator \S+:\d+ json /);
   await scene.shot(page, "dashboard-operator");
   const link = '#links tr[data-key^="b@test a@test"] button';
   await press(page, link, "cancel");

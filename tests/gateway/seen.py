@@ -200,7 +200,39 @@ def dashboard(scene):
     ws = WebSocket(b.gateway)
     got = ws.ask(to="hardtack.dashboard", method="View", payload={})
     equal(got["payload"]["node"], "b@test")
+    # Who looks sees the clients, and not who they are.
+    seen = ws.ask(to="hardtack.dashboard", method="Clients", payload={})
+    row = [c for c in seen["payload"]["clients"] if c["name"]][0]
+    equal((row["encoding"], row["user"], row["address"], row["messages_in"]),
+          ("json", "", "", "2"))
+    status, _, body = call(b.gateway, "hardtack.dashboard/Clients",
+                           {"node": "a@test"})
+    equal((status, body["error"]["reason"]), (500, "that node has no gateway"))
+    status, _, body = call(b.gateway, "hardtack.dashboard/Clients",
+                           {"node": "c@test"})
+    equal((status, body["error"]["reason"]),
+          (500, "that node is not connected to this one"))
+    for path in ("hardtack.operator/Clients", "hardtack.gateway/Clients"):
+        equal(call(b.gateway, path, {"persons": True})[0] // 100, 4, path)
     ws.close()
+
+
+def many_clients(scene):
+    """The newest are shown, the rest is counted."""
+    _, b = pair(scene, "--dashboard", "local")
+    open_ = [WebSocket(b.gateway) for _ in range(60)]
+
+    def shown():
+        return call(b.gateway, "hardtack.dashboard/Clients", {})[2]
+
+    # And the request itself.
+    until("all are counted", lambda: int(shown()["total"]) == 61)
+    got = shown()
+    equal((len(got["clients"]), got["loops_silent"]), (50, 0))
+    ages = [int(c["age_ms"]) for c in got["clients"]]
+    equal(ages, sorted(ages))
+    for ws in open_:
+        ws.close()
 
 
 def operator(scene):
@@ -241,6 +273,26 @@ targets = hardtack.operator
           200)
     equal(ask("viewer", "May")[0], 403)
     equal(ask("operator", "May"), (200, ""))
+    ws = WebSocket(b.gateway)
+    ws.ask(type="login", msg_id="1",
+           token=bearer("viewer")["Authorization"][7:])
+    seen = call(b.gateway, "hardtack.operator/Clients", {"node": "b@test"},
+                bearer("operator"))[2]["clients"]
+    row = [c for c in seen if c["name"]][0]
+    equal((row["user"], row["encoding"], row["messages_in"]),
+          ("viewer", "json", "1"))
+    port = str(ws.sock.getsockname()[1])
+    equal(row["address"].rsplit(":", 1)[1], port)
+    equal(ask("viewer", "Clients")[0], 403)
+    # One that is away has no address.
+    ws.ask(type="hello")
+    ws.drop()
+
+    def away():
+        return [(c["user"], c["address"]) for c in call(
+            b.gateway, "hardtack.operator/Clients", {},
+            bearer("operator"))[2]["clients"] if c["away"]]
+    until("it is away", lambda: away() == [("viewer", "")])
     equal(ask("operator", "Disconnect", node="b@test", peer="a@test"),
           (200, "b@test disconnects from a@test"))
     b.sees()
@@ -333,6 +385,7 @@ TABLE = [
     ("top_in_a_terminal", top_in_a_terminal),
     ("operator", operator),
     ("dashboard", dashboard),
+    ("many_clients", many_clients),
     ("metrics", metrics),
     ("store", store),
     ("same_numbers", same_numbers),
