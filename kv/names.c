@@ -9,17 +9,13 @@
 #include <sys/queue.h>
 
 #include "base/utf8.h"
-#include "kv/clock.h"
 #include "kv/front.h"
-#include "kv/limits.h"
 #include "kv/messages.h"
+#include "kv/own_lease.h"
 
 #define LEASE_DEFAULT_MS 10000u
 #define NAME_MAX_BYTES   255u
 #define NAMES_MAX        65536u
-/* Of the lease's time: how often it is kept alive, and how long before its end
- * it is given up. */
-#define PARTS 5u
 
 typedef Hardtack__Kv__Names_Service Names;
 typedef Hardtack__Kv__ClaimRequest ClaimRequest;
@@ -58,11 +54,7 @@ struct names {
     ht_stub *store;
     struct name_list list;
     size_t count;
-    uint32_t lease_ms;
-    uint64_t lease;       /* 0: none */
-    uint64_t deadline_ms; /* it has not ended before; while there is one */
-    uint64_t asked_ms;    /* when the request under way was sent */
-    bool asking;          /* for a lease, or to keep it alive */
+    struct hti_kv_own_lease lease; /* on which all hang */
     char store_name[65];
 };
 
@@ -145,7 +137,7 @@ static void on_given_back(const SwapReply *reply, void *arg)
     name->asking = false;
     /* Without the lease it ends by itself; with it, it would stay ours for as
      * long as this node lives: so it is tried again. */
-    if (reply != NULL || name->lease != name->names->lease) {
+    if (reply != NULL || name->lease != name->names->lease.id) {
         forget(name);
     }
 }
@@ -194,7 +186,7 @@ static void leave_again(struct names *names)
         struct name *next = TAILQ_NEXT(name, link);
 
         if (name->state == NAME_LEAVING && !name->asking) {
-            if (name->lease == names->lease) {
+            if (name->lease == names->lease.id) {
                 give_back(name);
             } else {
                 forget(name);
@@ -285,7 +277,7 @@ static void on_claimed(const SwapReply *reply, void *arg)
         return;
     }
     name->token = reply->kv->create_revision;
-    if (name->state == NAME_GONE || name->lease != names->lease) {
+    if (name->state == NAME_GONE || name->lease != names->lease.id) {
         refuse(name, HT_EFAILED, "no_lease: it was lost meanwhile");
         leave(name);
         return;
@@ -339,20 +331,20 @@ static void claim(struct name *name)
     request.data_case = HARDTACK__KV__SWAP_REQUEST__DATA_VALUE;
     request.value.len = name->value_len;
     request.value.data = name->value;
-    request.lease = names->lease;
+    request.lease = names->lease.id;
     name->state = NAME_CLAIMING;
-    name->lease = names->lease;
+    name->lease = names->lease.id;
     hardtack__kv__store__compare_and_swap(ht_stub_service(names->store),
                                           &request, on_claimed, name);
 }
 
 /* ---- the lease ----------------------------------------------------------- */
 
-static void lose_lease(struct names *names)
+static void on_lost(void *arg)
 {
+    struct names *names = arg;
     struct name *name = TAILQ_FIRST(&names->list);
 
-    names->lease = 0;
     while (name != NULL) {
         struct name *next = TAILQ_NEXT(name, link);
 
@@ -366,8 +358,9 @@ static void lose_lease(struct names *names)
     }
 }
 
-static void claim_waiting(struct names *names)
+static void on_granted(void *arg)
 {
+    struct names *names = arg;
     struct name *name = TAILQ_FIRST(&names->list);
 
     while (name != NULL) {
@@ -380,8 +373,9 @@ static void claim_waiting(struct names *names)
     }
 }
 
-static void refuse_waiting(struct names *names, ht_err err, const char *words)
+static void on_refused(void *arg, ht_err err, const char *words)
 {
+    struct names *names = arg;
     struct name *name = TAILQ_FIRST(&names->list);
 
     while (name != NULL) {
@@ -393,61 +387,6 @@ static void refuse_waiting(struct names *names, ht_err err, const char *words)
         }
         name = next;
     }
-}
-
-static void on_granted(const LeaseReply *reply, void *arg)
-{
-    struct names *names = arg;
-    const char *words = "";
-
-    names->asking = false;
-    if (reply == NULL) {
-        ht_err err = ht_stub_error(&words);
-
-        refuse_waiting(names, err, words);
-        return;
-    }
-    names->lease = reply->lease;
-    names->deadline_ms = names->asked_ms + names->lease_ms;
-    claim_waiting(names);
-}
-
-static void ask_lease(struct names *names)
-{
-    LeaseGrantRequest request = HARDTACK__KV__LEASE_GRANT_REQUEST__INIT;
-
-    names->asking = true;
-    names->asked_ms = hti_kv_monotonic_ms();
-    request.ttl_ms = names->lease_ms;
-    hardtack__kv__store__lease_grant(ht_stub_service(names->store), &request,
-                                     on_granted, names);
-}
-
-static void on_kept(const LeaseReply *reply, void *arg)
-{
-    struct names *names = arg;
-    const char *words = "";
-
-    names->asking = false;
-    if (reply != NULL && reply->lease == names->lease) {
-        names->deadline_ms = names->asked_ms + names->lease_ms;
-    } else if (reply == NULL && names->lease != 0) {
-        (void)ht_stub_error(&words);
-        if (hti_kv_error_of(words) == HTI_KV_NO_LEASE) {
-            lose_lease(names);
-        }
-    }
-}
-
-static void keep_alive(struct names *names)
-{
-    LeaseRequest request = HARDTACK__KV__LEASE_REQUEST__INIT;
-
-    names->asking = true;
-    names->asked_ms = hti_kv_monotonic_ms();
-    request.lease = names->lease;
-    hardtack__kv__store__lease_keep_alive(ht_stub_service(names->store),
-                                          &request, on_kept, names);
 }
 
 static bool has_waiting(const struct names *names)
@@ -465,23 +404,20 @@ static bool has_waiting(const struct names *names)
 
 static void tick(struct names *names)
 {
-    uint64_t now = hti_kv_monotonic_ms();
-    uint32_t part = names->lease_ms / PARTS;
-
     leave_again(names);
-    if (names->lease == 0) {
-        if (!names->asking && has_waiting(names)) {
-            ask_lease(names); /* claimed while the old one was being lost */
-        }
-        return;
-    }
-    if (now + part >= names->deadline_ms) {
-        lose_lease(names);
-    } else if (!names->asking &&
-               now + names->lease_ms - part >= names->deadline_ms) {
-        keep_alive(names);
+    if (names->lease.id != 0) {
+        hti_kv_own_lease_tick(&names->lease);
+    } else if (!names->lease.asking && has_waiting(names)) {
+        /* Claimed while the old one was being lost. */
+        hti_kv_own_lease_ask(&names->lease);
     }
 }
+
+static const struct hti_kv_own_lease_ops lease_ops = {
+    .granted = on_granted,
+    .refused = on_refused,
+    .lost = on_lost,
+};
 
 /* ---- the service --------------------------------------------------------- */
 
@@ -538,10 +474,10 @@ static void on_claim(Names *service,
     (void)snprintf(name->text, sizeof(name->text), "%s", in->name);
     TAILQ_INSERT_TAIL(&names->list, name, link);
     names->count++;
-    if (names->lease != 0) {
+    if (names->lease.id != 0) {
         claim(name);
-    } else if (!names->asking) {
-        ask_lease(names);
+    } else if (!names->lease.asking) {
+        hti_kv_own_lease_ask(&names->lease);
     }
 }
 
@@ -626,6 +562,7 @@ static void on_find(Names *service,
 static ht_err on_init(ht_actor *self, void *arg)
 {
     struct names *names = arg;
+    uint32_t every = names->lease.ttl_ms / (HTI_KV_OWN_LEASE_PARTS * 4);
     uint64_t timer;
     ht_ref front;
     ht_err err = ht_kv_front(names->node, names->store_name, &front);
@@ -639,8 +576,8 @@ static ht_err on_init(ht_actor *self, void *arg)
     if (err == HT_OK) {
         /* The front ends every request; what comes later is of no use. */
         ht_stub_set_timeout(names->store, HT_INFINITE);
-        err = ht_timer_start(self, names->lease_ms / (PARTS * 4),
-                             names->lease_ms / (PARTS * 4), names, &timer);
+        names->lease.store = names->store;
+        err = ht_timer_start(self, every, every, names, &timer);
     }
     return err;
 }
@@ -701,7 +638,9 @@ static ht_err make(ht_node *node, const ht_global_config *config, ht_ref *ret)
     }
     names->service = methods;
     names->node = node;
-    names->lease_ms =
+    names->lease.ops = &lease_ops;
+    names->lease.arg = names;
+    names->lease.ttl_ms =
         config->lease_ms > 0 ? config->lease_ms : LEASE_DEFAULT_MS;
     (void)snprintf(names->store_name, sizeof(names->store_name), "%s",
                    config->store != NULL ? config->store : "kv");

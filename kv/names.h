@@ -2,15 +2,8 @@
 /* names.h - the actor that holds this node's global names: the service
  * hardtack.kv.Names.
  *
- * All its names hang on one lease:
- *
- *   no lease --(a claim)--> asking --> held --> lost --> no lease
- *                                     ^    |
- *                                     +----+ kept alive
- *
- * Lost is when the store says so, or a fifth of its time before it can have
- * ended: the time runs from when the last request that was answered was sent,
- * and the store's goes no faster than ours (clock.h).
+ * All its names hang on one lease (own_lease.h).  It is asked for with the
+ * first claim; when it is lost all names are, and their actors are told.
  *
  * Thread: turns of its actor; the rest says otherwise.
  */
