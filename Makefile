@@ -91,8 +91,10 @@ FUZZERS   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*
 FILES      = $(shell git ls-files '*.[ch]' '*.cc')
 
 all: $(LIB_A) $(LIB_SO) $(GW_A) $(GW_SO) $(RAFT_A) $(RAFT_SO) $(CLI_BIN) $(EX_BINS) $(CHAT_TERM) $(PLUGINS) ## build library, program and examples
+	@:
 
 tests: all $(TESTS) $(CXX_TESTS) $(SH_TESTS) $(TOOLS) ## build the tests
+	@:
 
 test: setup ## install what is needed, build, run the tests
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) tests
