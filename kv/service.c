@@ -60,30 +60,42 @@ send_command(struct hti_kv_front_ask *ask, const Command *command, bool again)
     }
 }
 
+/* A write that may not be done twice: with the caller's request id, or one of
+ * ours.  request is the field of what command holds, and is set. */
+static void send_once(Store *service,
+                      const Command *command,
+                      RequestId **request,
+                      const ProtobufCMessageDescriptor *reply,
+                      ProtobufCClosure closure,
+                      void *data)
+{
+    struct hti_kv_front_ask *ask;
+    struct hti_kv_fault fault;
+    RequestId own;
+
+    if (!hti_kv_check_command(command, &fault)) {
+        refuse(service, data, &fault);
+        return;
+    }
+    ask = hti_kv_front_begin(front_of(service), reply, closure, data);
+    if (ask != NULL) {
+        *request = hti_kv_front_identify(ask, *request, &own);
+        send_command(ask, command, *request != NULL);
+    }
+}
+
 static void on_put(Store *service,
                    const PutRequest *in,
                    Hardtack__Kv__PutReply_Closure closure,
                    void *data)
 {
     Command command = HARDTACK__KVLOG__COMMAND__INIT;
-    struct hti_kv_front_ask *ask;
-    struct hti_kv_fault fault;
     PutRequest put = *in;
-    RequestId own;
 
-    if (!hti_kv_check_put(in, &fault)) {
-        refuse(service, data, &fault);
-        return;
-    }
-    ask = hti_kv_front_begin(front_of(service),
-                             &hardtack__kv__put_reply__descriptor,
-                             CLOSURE(closure), data);
-    if (ask != NULL) {
-        put.request = hti_kv_front_identify(ask, in->request, &own);
-        command.op_case = COMMAND(PUT);
-        command.put = &put;
-        send_command(ask, &command, put.request != NULL);
-    }
+    command.op_case = COMMAND(PUT);
+    command.put = &put;
+    send_once(service, &command, &put.request,
+              &hardtack__kv__put_reply__descriptor, CLOSURE(closure), data);
 }
 
 static void on_del(Store *service,
@@ -92,24 +104,12 @@ static void on_del(Store *service,
                    void *data)
 {
     Command command = HARDTACK__KVLOG__COMMAND__INIT;
-    struct hti_kv_front_ask *ask;
-    struct hti_kv_fault fault;
     DelRequest del = *in;
-    RequestId own;
 
-    if (!hti_kv_check_del(in, &fault)) {
-        refuse(service, data, &fault);
-        return;
-    }
-    ask = hti_kv_front_begin(front_of(service),
-                             &hardtack__kv__del_reply__descriptor,
-                             CLOSURE(closure), data);
-    if (ask != NULL) {
-        del.request = hti_kv_front_identify(ask, in->request, &own);
-        command.op_case = COMMAND(DEL);
-        command.del = &del;
-        send_command(ask, &command, del.request != NULL);
-    }
+    command.op_case = COMMAND(DEL);
+    command.del = &del;
+    send_once(service, &command, &del.request,
+              &hardtack__kv__del_reply__descriptor, CLOSURE(closure), data);
 }
 
 static void on_compare_and_swap(Store *service,
@@ -118,24 +118,12 @@ static void on_compare_and_swap(Store *service,
                                 void *data)
 {
     Command command = HARDTACK__KVLOG__COMMAND__INIT;
-    struct hti_kv_front_ask *ask;
-    struct hti_kv_fault fault;
     SwapRequest swap = *in;
-    RequestId own;
 
-    if (!hti_kv_check_swap(in, &fault)) {
-        refuse(service, data, &fault);
-        return;
-    }
-    ask = hti_kv_front_begin(front_of(service),
-                             &hardtack__kv__swap_reply__descriptor,
-                             CLOSURE(closure), data);
-    if (ask != NULL) {
-        swap.request = hti_kv_front_identify(ask, in->request, &own);
-        command.op_case = COMMAND(SWAP);
-        command.swap = &swap;
-        send_command(ask, &command, swap.request != NULL);
-    }
+    command.op_case = COMMAND(SWAP);
+    command.swap = &swap;
+    send_once(service, &command, &swap.request,
+              &hardtack__kv__swap_reply__descriptor, CLOSURE(closure), data);
 }
 
 static void on_txn(Store *service,
@@ -144,24 +132,12 @@ static void on_txn(Store *service,
                    void *data)
 {
     Command command = HARDTACK__KVLOG__COMMAND__INIT;
-    struct hti_kv_front_ask *ask;
-    struct hti_kv_fault fault;
     TxnRequest txn = *in;
-    RequestId own;
 
-    if (!hti_kv_check_txn(in, &fault)) {
-        refuse(service, data, &fault);
-        return;
-    }
-    ask = hti_kv_front_begin(front_of(service),
-                             &hardtack__kv__txn_reply__descriptor,
-                             CLOSURE(closure), data);
-    if (ask != NULL) {
-        txn.request = hti_kv_front_identify(ask, in->request, &own);
-        command.op_case = COMMAND(TXN);
-        command.txn = &txn;
-        send_command(ask, &command, txn.request != NULL);
-    }
+    command.op_case = COMMAND(TXN);
+    command.txn = &txn;
+    send_once(service, &command, &txn.request,
+              &hardtack__kv__txn_reply__descriptor, CLOSURE(closure), data);
 }
 
 /* ---- leases -------------------------------------------------------------- */
@@ -172,24 +148,12 @@ static void on_lease_grant(Store *service,
                            void *data)
 {
     Command command = HARDTACK__KVLOG__COMMAND__INIT;
-    struct hti_kv_front_ask *ask;
-    struct hti_kv_fault fault;
     LeaseGrantRequest grant = *in;
-    RequestId own;
 
-    if (!hti_kv_check_grant(in, &fault)) {
-        refuse(service, data, &fault);
-        return;
-    }
-    ask = hti_kv_front_begin(front_of(service),
-                             &hardtack__kv__lease_reply__descriptor,
-                             CLOSURE(closure), data);
-    if (ask != NULL) {
-        grant.request = hti_kv_front_identify(ask, in->request, &own);
-        command.op_case = COMMAND(GRANT);
-        command.grant = &grant;
-        send_command(ask, &command, grant.request != NULL);
-    }
+    command.op_case = COMMAND(GRANT);
+    command.grant = &grant;
+    send_once(service, &command, &grant.request,
+              &hardtack__kv__lease_reply__descriptor, CLOSURE(closure), data);
 }
 
 static void on_lease_keep_alive(Store *service,
