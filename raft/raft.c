@@ -298,21 +298,27 @@ const char *ht_raft_group(const ht_raft *raft)
     return raft->group;
 }
 
+/* ---- in a turn --------------------------------------------------------- */
+
+static bool in_turn(const ht_raft *raft)
+{
+    ht_actor *self = ht_current();
+
+    /* First what other threads may look at. */
+    return self != NULL && ht_state(self) == raft && raft->self == self &&
+           raft->core != NULL;
+}
+
 void ht_raft_status_get(ht_raft *raft, ht_raft_status *ret_status)
 {
+    if (in_turn(raft)) {
+        hti_member_publish(raft);
+    }
     (void)pthread_mutex_lock(&raft->lock);
     *ret_status = raft->status;
     (void)snprintf(ret_status->failed, sizeof(ret_status->failed), "%s",
                    raft->broken ? raft->failed : "");
     (void)pthread_mutex_unlock(&raft->lock);
-}
-
-/* ---- in a turn --------------------------------------------------------- */
-
-static bool in_turn(const ht_raft *raft)
-{
-    return raft->core != NULL && raft->self != NULL &&
-           ht_current() == raft->self;
 }
 
 ht_err ht_raft_propose(ht_raft *raft,

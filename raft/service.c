@@ -192,7 +192,6 @@ static ht_err answer_status(ht_raft *raft, ht_call call)
     ht_args args = HT_REPLY_INIT;
     ht_raft_status status;
 
-    hti_member_publish(raft);
     ht_raft_status_get(raft, &status);
     fill_status(&out, &status);
     for (uint32_t i = 0; i < status.members_count; i++) {

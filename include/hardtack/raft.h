@@ -286,7 +286,7 @@ typedef struct ht_raft_status {
     ht_raft_member members[HT_RAFT_MEMBERS_MAX];
 } ht_raft_status;
 
-/** As of a heartbeat ago, or so.  Any thread. */
+/** In a turn as of now, elsewhere as of a heartbeat ago, or so.  Any thread. */
 HT_API void ht_raft_status_get(ht_raft *raft, ht_raft_status *ret_status);
 /** Call fn for every member that runs in this node; lent for the call. */
 HT_API void
