@@ -20,7 +20,7 @@ const struct command cli_commands[] = {
     {"nodes", "the nodes that a node is connected to, or dials", cmd_nodes},
     {"groups", "process groups and their members", cmd_groups},
     {"actors", "the actors of a node", cmd_actors},
-    {"top", "the whole cluster, live", cmd_top},
+    {"top", "a node and its peers, live", cmd_top},
     {"connect", "connect a node to another", cmd_connect},
     {"disconnect", "disconnect a node from another", cmd_disconnect},
     {"call", "call an actor and print what it answers", cmd_call},
